@@ -1,1 +1,41 @@
-"""A multilayer perceptron in pure NumPy."""
+"""A multilayer perceptron in pure NumPy, written to be read.
+
+>>> import mlp
+>>> train, test = mlp.load_mnist()
+>>> network = mlp.Network(mlp.Linear(784, 128), mlp.ReLU(), mlp.Linear(128, 10), rng=2022)
+>>> optimizer = mlp.SGD(network.parameters, lr=0.05, momentum=0.9)
+>>> history = mlp.Solver(network, mlp.CrossEntropyLoss(), optimizer, epochs=3).fit(train, test)
+"""
+
+from mlp import data, gradcheck, layers, losses, metrics, network, optim
+from mlp.data import Dataset, load_mnist
+from mlp.errors import InputError
+from mlp.layers import GeLU, Layer, Linear, ReLU, Sigmoid
+from mlp.losses import CrossEntropyLoss, HingeLoss, MSELoss
+from mlp.network import Network
+from mlp.optim import SGD
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "SGD",
+    "CrossEntropyLoss",
+    "Dataset",
+    "GeLU",
+    "HingeLoss",
+    "InputError",
+    "Layer",
+    "Linear",
+    "MSELoss",
+    "Network",
+    "ReLU",
+    "Sigmoid",
+    "data",
+    "gradcheck",
+    "layers",
+    "load_mnist",
+    "losses",
+    "metrics",
+    "network",
+    "optim",
+]

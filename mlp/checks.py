@@ -1,0 +1,39 @@
+"""Checks of single arguments, so that every part of the library refuses them in the same words."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from mlp.errors import InputError
+
+
+def check_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    """The NumPy dtype for float32 or float64, the two that networks compute in."""
+    try:
+        kind = np.dtype(dtype)
+    except TypeError:
+        raise InputError(f"dtype must be float32 or float64, got {dtype!r}") from None
+    if kind not in (np.float32, np.float64):
+        raise InputError(f"dtype must be float32 or float64, got {kind}")
+    return kind
+
+
+def check_number(name: str, value: object, low: float, high: float = math.inf) -> float:
+    """``value`` as a float. Raises ``InputError`` unless it is a finite number from low to high."""
+    if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool):
+        number = float(value)
+        if math.isfinite(number) and low <= number <= high:
+            return number
+    accepted = f">= {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
+    raise InputError(f"{name} must be a finite number {accepted}, got {value!r}")
+
+
+def check_integer(name: str, value: object, low: int) -> int:
+    """``value`` as an int. Raises ``InputError`` unless it is an integer of at least low."""
+    if isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= low:
+        return int(value)
+    raise InputError(f"{name} must be an integer of at least {low}, got {value!r}")

@@ -1,0 +1,97 @@
+"""The fully connected layer: the one that learns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from mlp.checks import check_dtype, check_integer
+from mlp.errors import InputError
+from mlp.initializers import Initializer, normal, zeros
+from mlp.layers.base import Layer, check_upstream
+from mlp.parameter import Parameter
+
+Array = NDArray[np.floating[Any]]
+
+
+class Linear(Layer):
+    """y = x W + b, for x of shape (..., in_features) and y of shape (..., out_features).
+
+    With dy = dL/dy the chain rule gives (sums over all leading axes, here written for two axes):
+
+        dL/dW = xᵀ dy          (in_features, out_features)
+        dL/db = 1ᵀ dy          (out_features,)
+        dL/dx = dy Wᵀ          (batch, in_features)
+
+    ``weight`` has shape (in_features, out_features), the transpose of PyTorch's. It is drawn by
+    ``weight_init`` from ``rng``; ``bias`` starts at zero.
+
+    Raises ``InputError`` for sizes below 1, and for an x of another width or dtype.
+
+    Rumelhart, Hinton & Williams, "Learning representations by back-propagating errors", Nature 323 (1986).
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        bias: bool = True,
+        weight_init: Initializer | None = None,
+        rng: int | np.random.Generator | None = None,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        super().__init__()
+        dtype = check_dtype(dtype)
+        self.in_features = check_integer("Linear: in_features", in_features, 1)
+        self.out_features = check_integer("Linear: out_features", out_features, 1)
+        self.weight_init = weight_init or normal(0.01)
+        self.weight = Parameter(np.empty((in_features, out_features), dtype), "weight")
+        self.bias = Parameter(np.empty(out_features, dtype), "bias") if bias else None
+        self.reset_parameters(np.random.default_rng(rng))
+
+    def reset_parameters(self, rng: np.random.Generator) -> None:
+        self.weight.data = self.weight_init(self.weight.shape, rng)
+        if self.bias is not None:
+            self.bias.data = zeros(self.bias.shape, rng)
+
+    def forward(self, x: Array) -> Array:
+        W, b = self.weight.data, self.bias
+        self._check(x)
+        y = np.matmul(x, W, out=self.empty("y", (*x.shape[:-1], self.out_features), x.dtype))
+        if b is not None:
+            y += b.data
+        self.saved = x
+        return y
+
+    def backward(self, grad_y: Array) -> Array:
+        self.backward_parameters(grad_y)
+        W = self.weight.data
+        return np.matmul(grad_y, W.T, out=self.empty("grad_x", self.recall().shape, grad_y.dtype))
+
+    def backward_parameters(self, grad_y: Array) -> None:
+        x = self.recall()
+        check_upstream(self, grad_y, (*x.shape[:-1], self.out_features))
+        x = x.reshape(-1, self.in_features)  # (N, in)
+        dy = grad_y.reshape(-1, self.out_features)  # (N, out)
+        self.weight.accumulate(np.matmul, x.T, dy)
+        if self.bias is not None:
+            # A product with ones is the sum over the batch, by the fastest routine there is for it.
+            self.bias.accumulate(np.matmul, np.ones(len(dy), dy.dtype), dy)
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (*input_shape[:-1], self.out_features)
+
+    def _check(self, x: Array) -> None:
+        if x.ndim < 1 or x.shape[-1] != self.in_features:
+            raise InputError(
+                f"{self.name} expects {self.in_features} features in the last axis, got shape {x.shape}"
+            )
+        if x.dtype != self.weight.dtype:
+            raise InputError(f"{self.name} computes in {self.weight.dtype}, got {x.dtype}: convert one with astype")
+
+    def __repr__(self) -> str:
+        bias = "" if self.bias is not None else ", bias=False"
+        return f"Linear({self.in_features}, {self.out_features}{bias})"

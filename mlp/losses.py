@@ -1,0 +1,213 @@
+"""Losses: one number for how wrong the scores are, and its derivative with respect to every score.
+
+Each loss takes raw scores (no softmax before it). The division by the batch size happens here and nowhere
+else, so that ``backward`` is exactly the derivative of ``forward``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlp.buffers import Buffers
+from mlp.checks import check_number
+from mlp.errors import InputError
+from mlp.functional import check_labels
+
+Array = NDArray[np.floating[Any]]
+Labels = NDArray[np.integer[Any]]
+
+LOSSES: dict[str, Callable[..., Loss]] = {}
+
+
+def register_loss(name: str) -> Callable[[type[Loss]], type[Loss]]:
+    """Class decorator that lets a configuration name this loss (upper and lower case are one)."""
+
+    def register(loss: type[Loss]) -> type[Loss]:
+        LOSSES[name.lower()] = loss
+        return loss
+
+    return register
+
+
+class Loss:
+    """L(scores, targets) -> float, for scores of shape (..., K) and N = the product of the leading axes.
+
+    ``reduction="mean"`` divides the sum over the N samples by N, ``"sum"`` does not. An empty batch has loss 0.
+    ``forward`` returns the loss and keeps in ``saved`` its derivative, which ``backward`` returns.
+    """
+
+    reductions: tuple[str, ...] = ("mean", "sum")
+
+    def __init__(self, reduction: str = "mean") -> None:
+        if reduction not in self.reductions:
+            raise InputError(
+                f"{type(self).__name__}: reduction must be one of {', '.join(self.reductions)}, got {reduction!r}"
+            )
+        self.reduction = reduction
+        self.saved: Array | None = None
+        self.buffers = Buffers()
+        self._diagonal, self._value = np.eye(0), 1.0
+
+    def forward(self, scores: Array, targets: NDArray[Any]) -> float:
+        """The loss of these scores."""
+        raise NotImplementedError(f"{type(self).__name__} needs a forward method")
+
+    def backward(self) -> Array:
+        """dL/dscores of the last ``forward``, with the shape of the scores: the caller's own."""
+        if self.saved is None:
+            raise InputError(f"{type(self).__name__}: backward needs a forward pass first")
+        return self.saved if self.buffers.lending.is_on else self.saved.copy()
+
+    def __call__(self, scores: Array, targets: NDArray[Any]) -> float:
+        return self.forward(scores, targets)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({'' if self.reduction == 'mean' else f'reduction={self.reduction!r}'})"
+
+    def empty(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+        """Uninitialised memory: new, or lent inside a training step."""
+        return self.buffers.empty(name, shape, dtype)
+
+    def sample_weight(self, num_samples: int) -> float:
+        """How much each sample counts in the sum: 1/N for the mean, else 1."""
+        return 1 / max(num_samples, 1) if self.reduction == "mean" else 1.0
+
+    def one_hot(self, scores: Array, labels: NDArray[np.intp], value: float = 1.0) -> Array:
+        """``value`` at each label and 0 elsewhere: (N, K) for labels (N,), already checked."""
+        num_classes = scores.shape[-1]
+        if self._diagonal.shape[0] != num_classes or self._diagonal.dtype != scores.dtype or self._value != value:
+            self._diagonal, self._value = value * np.eye(num_classes, dtype=scores.dtype), value
+        return self._diagonal.take(labels, 0, self.empty("Y", scores.shape, scores.dtype), "clip")
+
+
+def check_scores(loss: Loss, scores: Array) -> Array:
+    """The scores as (N, K). Raises ``InputError`` unless they are floating-point with a class axis."""
+    if not isinstance(scores, np.ndarray) or scores.dtype.kind != "f":
+        kind = scores.dtype if isinstance(scores, np.ndarray) else type(scores).__name__
+        raise InputError(f"{type(loss).__name__}: scores must be a floating-point array, got {kind}")
+    if scores.ndim < 1 or scores.shape[-1] < 1:
+        raise InputError(f"{type(loss).__name__}: scores need a class axis, got shape {scores.shape}")
+    return scores.reshape(-1, scores.shape[-1])
+
+
+def check_class_labels(loss: Loss, scores: Array, labels: Labels) -> NDArray[np.intp]:
+    """The labels as (N,). Raises ``InputError`` unless there is one label in range for each row of scores."""
+    labels = np.asarray(labels)
+    if labels.shape != scores.shape[:-1]:
+        raise InputError(
+            f"{type(loss).__name__}: scores of shape {scores.shape} need labels of shape "
+            f"{scores.shape[:-1]}, got {labels.shape}"
+        )
+    return check_labels(labels.reshape(-1), scores.shape[-1])
+
+
+@register_loss("ce")
+class CrossEntropyLoss(Loss):
+    """Cross-entropy of softmax(scores): L = -log p_y = log sum_k e^(s_k) - s_y, summed or averaged over samples.
+
+    dL/ds = (p - Y) / N for the mean. The largest score of each row is subtracted before the exponential,
+    which changes neither result and rules out overflow. At equal scores L = log K.
+
+    Bridle, "Probabilistic interpretation of feedforward classification network outputs", 1990.
+    """
+
+    def forward(self, scores: Array, targets: Labels) -> float:
+        s = check_scores(self, scores)
+        labels = check_class_labels(self, scores, targets)
+        weight = self.sample_weight(len(s))
+        Y = self.one_hot(s, labels, weight)
+        z = np.subtract(s, row_max(s), out=self.empty("z", s.shape, s.dtype))
+        p = np.exp(z, out=self.empty("p", s.shape, s.dtype))
+        total = p @ np.ones(s.shape[1], s.dtype)  # (N,): sum over the classes
+        loss = weight * float(np.add.reduce(np.log(total))) - float(np.vdot(z, Y))
+        p *= (weight / total)[:, np.newaxis]
+        p -= Y
+        self.saved = p.reshape(scores.shape)
+        return loss
+
+
+def row_max(s: Array) -> Array:
+    """The largest entry of each row, (N, K) -> (N, 1)."""
+    # Down the columns of the transpose the maximum runs over N numbers at a time, not over K.
+    return np.maximum.reduce(np.ascontiguousarray(s.T))[:, np.newaxis]
+
+
+@register_loss("mse")
+class MSELoss(Loss):
+    """Squared error L = ½ sum_k (s_k - t_k)², summed or averaged over samples; dL/ds = (s - t) / N for the mean.
+
+    Targets are real numbers of the scores' shape, or class labels, which stand for one-hot rows.
+    ``reduction="element_mean"`` is PyTorch's MSELoss: no ½, and the mean over samples and outputs alike.
+    The squared error is the negative log-likelihood of Gaussian noise, up to constants.
+    """
+
+    reductions = ("mean", "sum", "element_mean")
+
+    def forward(self, scores: Array, targets: NDArray[Any]) -> float:
+        s = check_scores(self, scores)
+        t = np.asarray(targets)
+        if np.issubdtype(t.dtype, np.integer) and t.shape != scores.shape:
+            t = self.one_hot(s, check_class_labels(self, scores, t))
+        elif t.shape != scores.shape or not np.issubdtype(t.dtype, np.number) or np.iscomplexobj(t):
+            raise InputError(
+                f"MSELoss: scores of shape {scores.shape} need targets of the same shape or class labels of "
+                f"shape {scores.shape[:-1]}, got {t.dtype} of shape {t.shape}"
+            )
+        difference = np.subtract(
+            s, t.reshape(s.shape), out=self.empty("difference", s.shape, s.dtype), casting="same_kind"
+        )
+        per_sample = self.sample_weight(len(s))
+        factor = 2 / max(s.size, 1) if self.reduction == "element_mean" else per_sample
+        loss = 0.5 * factor * float(np.vdot(difference, difference))
+        difference *= factor
+        self.saved = difference.reshape(scores.shape)
+        return loss
+
+
+@register_loss("hinge")
+class HingeLoss(Loss):
+    """Multi-class margin loss L = sum over k ≠ y of max(0, margin - s_y + s_k), summed or averaged over samples.
+
+    Each violated margin (strictly above 0) adds 1 to dL/ds_k and -1 to dL/ds_y. At equal scores
+    L = (K - 1) margin. PyTorch's MultiMarginLoss is this divided by K.
+
+    Weston & Watkins, "Support vector machines for multi-class pattern recognition", ESANN 1999.
+    """
+
+    def __init__(self, margin: float = 1.0, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+        self.margin = check_number("HingeLoss: margin", margin, 0)
+
+    def forward(self, scores: Array, targets: Labels) -> float:
+        s = check_scores(self, scores)
+        y = check_class_labels(self, scores, targets)
+        N, K = s.shape
+        own = np.arange(0, N * K, K) + y  # where s_y stands in the flattened scores
+        violation = np.subtract(
+            s, s.reshape(-1)[own][:, np.newaxis] - s.dtype.type(self.margin),
+            out=self.empty("violation", s.shape, s.dtype),
+        )  # fmt: skip
+        violation.reshape(-1)[own] = 0  # k = y is left out of the sum
+        np.maximum(violation, 0, out=violation)
+        weight = self.sample_weight(N)
+        loss = weight * float(violation.sum())
+        grad = np.multiply(violation > 0, s.dtype.type(weight), out=self.empty("grad", s.shape, s.dtype))
+        grad.reshape(-1)[own] = -(grad @ np.ones(K, s.dtype))
+        self.saved = grad.reshape(scores.shape)
+        return loss
+
+    def __repr__(self) -> str:
+        return super().__repr__().replace("(", f"(margin={self.margin:g}, ").replace(", )", ")")
+
+
+def make_loss(name: str, **options: Any) -> Loss:
+    """A new loss of the kind registered under ``name``. Raises ``InputError`` for an unknown one."""
+    try:
+        loss = LOSSES[name.lower()]
+    except KeyError:
+        raise InputError(f"unknown loss {name!r}; there are: {', '.join(sorted(LOSSES))}") from None
+    return loss(**options)

@@ -1,0 +1,116 @@
+"""Stochastic gradient descent with momentum: the optimizer to read first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlp.checks import check_number
+from mlp.errors import InputError
+from mlp.parameter import Parameter, ParameterVector
+
+
+class SGD:
+    """The heavy-ball method: for weights w, gradients g and a velocity v that starts at 0, each step is
+
+        v ← μ v + (1 - d) (g + λ w)
+        w ← w - η v                      or, with Nesterov,  w ← w - η (g + λ w + μ v)
+
+    with learning rate η (``lr``), momentum μ, weight decay λ and dampening d. With d = 0 (the default) there is
+    no factor 1 - μ: a constant gradient is followed with speed η / (1 - μ). With d = μ the velocity is the
+    exponential moving average of the gradients, from the first step on (PyTorch leaves its first step undamped).
+    Weight decay is coupled: it enters the velocity, as the gradient of ½ λ |w|² would.
+
+    ``lr`` may be changed at any time; the velocity is not affected by that.
+
+    Raises ``InputError`` for lr < 0, μ or d outside [0, 1], λ < 0, or Nesterov without momentum or with dampening.
+
+    Polyak, "Some methods of speeding up the convergence of iteration methods", 1964;
+    Sutskever, Martens, Dahl & Hinton, "On the importance of initialization and momentum", ICML 2013.
+    """
+
+    def __init__(
+        self,
+        parameters: ParameterVector | Iterable[Parameter],
+        lr: float = 0.05,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+        dampening: float = 0.0,
+        nesterov: bool = False,
+    ) -> None:
+        self.parameters = ParameterVector.of(parameters)
+        self.lr = check_number("SGD: lr", lr, 0)
+        self.momentum = check_number("SGD: momentum", momentum, 0, 1)
+        self.weight_decay = check_number("SGD: weight_decay", weight_decay, 0)
+        self.dampening = check_number("SGD: dampening", dampening, 0, 1)
+        self.nesterov = nesterov
+        if nesterov and (momentum == 0 or dampening != 0):
+            raise InputError(
+                f"SGD: nesterov needs momentum > 0 and dampening 0, got {momentum!r} and {dampening!r}"
+            )
+        # In `rows` gradient and weights have a free row on either side. The velocity lies in one of them
+        # and moves to the other with each step, so each step reads three neighbouring rows and writes a fourth.
+        self._velocity_row = 0
+        self.parameters.rows[[0, 3]] = 0
+        # The velocity is kept times the learning rate, as the step it stands for: then w -= row is all.
+        self._scale = self.lr if self.lr > 0 else 1.0
+
+    def step(self) -> None:
+        """One update of all parameters from their gradients."""
+        vector = self.parameters
+        vector.settle_gradients()
+        rows, old = vector.rows, self._velocity_row
+        new = 3 - old
+        if self.lr not in (self._scale, 0):
+            rows[old] *= self.lr / self._scale
+            self._scale = self.lr
+        lr, mu, keep = self._scale, self.momentum, 1 - self.dampening
+
+        combine(rows, old, mu, lr * keep, lr * keep * self.weight_decay, out=rows[new])
+        self._velocity_row = new
+        change = rows[new]
+        if self.nesterov:
+            # The old velocity is not needed any more: its row holds the change.
+            change = np.multiply(rows[new], mu, out=rows[old])
+            change += combine(rows, new, 0, lr, lr * self.weight_decay)
+        if self.lr > 0:
+            rows[2] -= change
+
+    @property
+    def velocity(self) -> NDArray[np.floating[Any]]:
+        """v as in the equations, one number for each parameter: a copy."""
+        return self.parameters.rows[self._velocity_row, : self.parameters.size] / self._scale
+
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """Everything that the next step depends on besides the parameters and the settings: copies."""
+        row = self.parameters.rows[self._velocity_row, : self.parameters.size]
+        return {"scaled_velocity": row.copy(), "scale": np.float64(self._scale).reshape(())}
+
+    def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Continue from a ``state_dict``. Raises ``InputError`` unless it fits these parameters."""
+        shapes = {name: np.shape(value) for name, value in state.items()}
+        expected = {"scaled_velocity": (self.parameters.size,), "scale": ()}
+        if shapes != expected:
+            raise InputError(f"SGD: a state with {expected} is needed, got {shapes}")
+        self.parameters.rows[self._velocity_row, : self.parameters.size] = state["scaled_velocity"]
+        self._scale = float(state["scale"])
+
+    def __repr__(self) -> str:
+        options = {"momentum": self.momentum, "weight_decay": self.weight_decay, "dampening": self.dampening}
+        shown = "".join(f", {name}={value:g}" for name, value in options.items() if value)
+        return f"SGD(lr={self.lr:g}{shown}{', nesterov=True' if self.nesterov else ''})"
+
+
+def combine(
+    rows: NDArray[Any], velocity_row: int, v: float, g: float, w: float, out: NDArray[Any] | None = None
+) -> NDArray[Any]:
+    """v·velocity + g·gradient + w·weights, as one product of coefficients and rows.
+
+    The product reads every vector once; the same sum written with * and + would pass five times over memory.
+    """
+    if velocity_row == 0:
+        return np.dot(np.array([v, g, w], rows.dtype), rows[0:3], out=out)
+    return np.dot(np.array([g, w, v], rows.dtype), rows[1:4], out=out)

@@ -1,0 +1,169 @@
+"""Parameters as named views into two flat vectors: one of values, one of gradients.
+
+Because all of a network's parameters lie side by side, an optimizer is a few operations on long vectors,
+clipping is one norm, and a checkpoint is names over views.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlp.buffers import ALIGNMENT, aligned_empty
+from mlp.errors import InputError
+
+Array = NDArray[np.floating[Any]]
+
+
+class Parameter:
+    """An array to be learned, ``data``, and the derivative of the loss with respect to it, ``grad``.
+
+    Both keep their place in memory for good: assign to their contents (``p.data[...] = w``), and a flat
+    vector that they are views into sees the change.
+    """
+
+    def __init__(self, data: NDArray[Any], name: str = "") -> None:
+        self.name = name
+        self._data: Array = data
+        self._grad: Array = np.zeros_like(data)
+        self._cleared = True
+        self.owner: ParameterVector | None = None
+
+    @property
+    def data(self) -> Array:
+        """The values; assigning copies into the existing memory, so views stay valid."""
+        return self._data
+
+    @data.setter
+    def data(self, values: NDArray[Any]) -> None:
+        values = np.asarray(values)
+        if values.shape != self._data.shape:
+            raise InputError(
+                f"parameter {self.name or '(unnamed)'} has shape {self._data.shape}, "
+                f"cannot take values of shape {values.shape}"
+            )
+        self._data[...] = values
+
+    @property
+    def grad(self) -> Array:
+        """The gradient accumulated since the last ``zero_grad``."""
+        if self._cleared:
+            self._grad[...] = 0
+            self._cleared = False
+        return self._grad
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._data.shape
+
+    @property
+    def size(self) -> int:
+        return self._data.size
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self._data.dtype
+
+    def zero_grad(self) -> None:
+        """Forget the gradient. Nothing is written yet: the next ``accumulate`` overwrites instead of adding."""
+        self._cleared = True
+
+    def accumulate(self, product: Callable[..., Array], *factors: NDArray[Any]) -> None:
+        """grad += product(*factors), where product takes ``out=``, as ``np.matmul`` does.
+
+        The first call after ``zero_grad`` writes its result in place, which saves a pass over memory.
+        """
+        if self._cleared:
+            product(*factors, out=self._grad)
+            self._cleared = False
+        else:
+            self._grad += product(*factors)
+
+    def move_to(self, data: Array, grad: Array, owner: ParameterVector | None) -> None:
+        """Continue in other memory of the same shape, values and gradient kept."""
+        data[...] = self._data
+        grad[...] = self.grad
+        self._data, self._grad, self.owner = data, grad, owner
+
+    def __repr__(self) -> str:
+        return f"Parameter({self.name!r}, shape={self.shape}, dtype={self.dtype})"
+
+
+class ParameterVector:
+    """The parameters of a network as one vector ``data`` and one vector ``grad``, both of length ``size``.
+
+    Iterating yields the ``Parameter`` views in order; ``vector["0.weight"]`` finds one by name. A parameter
+    given twice (shared by two layers) is stored and counted once.
+
+    The two vectors are the middle rows of ``rows``, an array of shape (4, length). The outer rows belong to
+    the optimizer: with the velocity beside gradient and weights, a momentum step is one product of a row of
+    three coefficients and three rows of this array. ``length`` is ``size`` rounded up so that each row
+    starts on an aligned address; the few entries beyond ``size`` stay 0.
+    """
+
+    def __init__(self, parameters: Iterable[Parameter], dtype: np.dtype[Any] | None = None) -> None:
+        self.parameters = tuple({id(p): p for p in parameters}.values())
+        if not self.parameters:
+            raise InputError("no parameters: at least one layer with weights is needed")
+        for p in self.parameters:
+            if p.owner is not None:
+                raise InputError(f"parameter {p.name!r} belongs to another network already")
+        dtypes = {p.dtype for p in self.parameters} if dtype is None else {dtype}
+        if len(dtypes) > 1:
+            raise InputError(f"parameters differ in dtype: {', '.join(sorted(map(str, dtypes)))}; choose one")
+        self.dtype = dtypes.pop()
+        self.size = sum(p.size for p in self.parameters)
+        step = ALIGNMENT // self.dtype.itemsize
+        self.length = -(-self.size // step) * step
+        self.rows = aligned_empty((4, self.length), self.dtype)
+        self.rows[...] = 0
+        start = 0
+        for p in self.parameters:
+            part = slice(start, start + p.size)
+            p.move_to(self.rows[2, part].reshape(p.shape), self.rows[1, part].reshape(p.shape), self)
+            start += p.size
+
+    @classmethod
+    def of(cls, parameters: ParameterVector | Iterable[Parameter]) -> ParameterVector:
+        """``parameters`` if it is a vector already, else a new vector that the parameters move into."""
+        return parameters if isinstance(parameters, ParameterVector) else cls(parameters)
+
+    @property
+    def data(self) -> Array:
+        """All values, shape (size,): a view."""
+        return self.rows[2, : self.size]
+
+    @property
+    def grad(self) -> Array:
+        """All gradients, shape (size,): a view."""
+        self.settle_gradients()
+        return self.rows[1, : self.size]
+
+    def settle_gradients(self) -> None:
+        """Write the zeros of parameters that no backward pass has reached since ``zero_grad``."""
+        for p in self.parameters:
+            if p._cleared:
+                p.grad  # noqa: B018 - reading a cleared gradient writes its zeros
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        for p in self.parameters:
+            p._cleared = True
+
+    def __iter__(self) -> Iterator[Parameter]:
+        return iter(self.parameters)
+
+    def __len__(self) -> int:
+        return len(self.parameters)
+
+    def __getitem__(self, name: str) -> Parameter:
+        for p in self.parameters:
+            if p.name == name:
+                return p
+        raise KeyError(f"no parameter {name!r}; there are: {', '.join(p.name for p in self.parameters)}")
+
+    def __repr__(self) -> str:
+        return f"ParameterVector({len(self)} parameters, {self.size:,} numbers, {self.dtype})"
