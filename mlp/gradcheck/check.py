@@ -25,7 +25,7 @@ def check_layer(
     input_gradient: bool = True,
     behaviour: bool = True,
 ) -> GradcheckResult:
-    r"""Check ``layer.backward`` against differences of ``layer.forward``, and the layer's manners with arrays.
+    r"""Check ``layer.backward`` against differences of ``layer.forward``, and the layer's manners.
 
     For a random upstream gradient :math:`G` of the shape of :math:`y`, each entry :math:`v` of the input and
     of every parameter must satisfy

@@ -5,8 +5,8 @@ upstream gradient :math:`G` *after* they are subtracted, so that outputs which d
 
 .. math:: D(h) = \sum_j G_j \, \frac{y_j(x_i + h) - y_j(x_i - h)}{2h} = \partial_i (G \cdot y) + O(h^2)
 
-The truncation error falls like :math:`h^2`, the rounding error grows like :math:`\varepsilon / h`; their sum is
-smallest near :math:`h = \varepsilon^{1/3}` (Nocedal & Wright, *Numerical Optimization*, 2006, section 8.1).
+The truncation error falls like :math:`h^2`, the rounding error grows like :math:`\varepsilon / h`; their sum
+is least near :math:`h = \varepsilon^{1/3}` (Nocedal & Wright, *Numerical Optimization*, 2006, section 8.1).
 :math:`x_i` may be rounded, so the divisor is the step that was really made, :math:`(x_i + h) - (x_i - h)`.
 """
 

@@ -180,9 +180,9 @@ def test_refused(inputs, labels, options, message):
 
 @pytest.mark.parametrize("dtype", [np.float16, np.int32, np.complex64, "nonsense"])
 def test_network_dtypes(dtype):
-    with pytest.raises(InputError, match="expected float32 or float64"):
+    with pytest.raises(InputError, match="must be float32 or float64"):
         numbered(2).arrays(dtype)
-    with pytest.raises(InputError, match="expected float32 or float64"):
+    with pytest.raises(InputError, match="must be float32 or float64"):
         Batches(numbered(2), 1, dtype)
 
 
