@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -37,3 +38,8 @@ def check_integer(name: str, value: object, low: int) -> int:
     if isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= low:
         return int(value)
     raise InputError(f"{name} must be an integer of at least {low}, got {value!r}")
+
+
+def find_name(name: str, names: Iterable[str]) -> str | None:
+    """The one of ``names`` that equals ``name`` but for upper and lower case, or None."""
+    return next((known for known in names if known.lower() == name.lower()), None)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlp.buffers import Buffers
-from mlp.checks import check_number
+from mlp.checks import check_number, find_name
 from mlp.errors import InputError
 from mlp.functional import check_labels
 
@@ -27,7 +27,7 @@ def register_loss(name: str) -> Callable[[type[Loss]], type[Loss]]:
     """Class decorator that lets a configuration name this loss (upper and lower case are one)."""
 
     def register(loss: type[Loss]) -> type[Loss]:
-        LOSSES[name.lower()] = loss
+        LOSSES[name] = loss
         return loss
 
     return register
@@ -73,8 +73,8 @@ class Loss:
         return self.buffers.empty(name, shape, dtype)
 
     def sample_weight(self, num_samples: int) -> float:
-        """How much each sample counts in the sum: 1/N for the mean, else 1."""
-        return 1 / max(num_samples, 1) if self.reduction == "mean" else 1.0
+        """How much each sample counts in the sum: 1/N for a mean, else 1."""
+        return 1.0 if self.reduction == "sum" else 1 / max(num_samples, 1)
 
     def one_hot(self, scores: Array, labels: NDArray[np.intp], value: float = 1.0) -> Array:
         """``value`` at each label and 0 elsewhere: (N, K) for labels (N,), already checked."""
@@ -105,7 +105,7 @@ def check_class_labels(loss: Loss, scores: Array, labels: Labels) -> NDArray[np.
     return check_labels(labels.reshape(-1), scores.shape[-1])
 
 
-@register_loss("ce")
+@register_loss("CE")
 class CrossEntropyLoss(Loss):
     """Cross-entropy of softmax(scores): L = -log p_y = log sum_k e^(s_k) - s_y, summed or averaged over samples.
 
@@ -136,7 +136,7 @@ def row_max(s: Array) -> Array:
     return np.maximum.reduce(np.ascontiguousarray(s.T))[:, np.newaxis]
 
 
-@register_loss("mse")
+@register_loss("MSE")
 class MSELoss(Loss):
     """Squared error L = ½ sum_k (s_k - t_k)², summed or averaged over samples; dL/ds = (s - t) / N for the mean.
 
@@ -160,15 +160,14 @@ class MSELoss(Loss):
         difference = np.subtract(
             s, t.reshape(s.shape), out=self.empty("difference", s.shape, s.dtype), casting="same_kind"
         )
-        per_sample = self.sample_weight(len(s))
-        factor = 2 / max(s.size, 1) if self.reduction == "element_mean" else per_sample
+        factor = self.sample_weight(len(s)) * (2 / s.shape[1] if self.reduction == "element_mean" else 1)
         loss = 0.5 * factor * float(np.vdot(difference, difference))
         difference *= factor
         self.saved = difference.reshape(scores.shape)
         return loss
 
 
-@register_loss("hinge")
+@register_loss("Hinge")
 class HingeLoss(Loss):
     """Multi-class margin loss L = sum over k ≠ y of max(0, margin - s_y + s_k), summed or averaged over samples.
 
@@ -206,8 +205,7 @@ class HingeLoss(Loss):
 
 def make_loss(name: str, **options: Any) -> Loss:
     """A new loss of the kind registered under ``name``. Raises ``InputError`` for an unknown one."""
-    try:
-        loss = LOSSES[name.lower()]
-    except KeyError:
-        raise InputError(f"unknown loss {name!r}; there are: {', '.join(sorted(LOSSES))}") from None
-    return loss(**options)
+    known = find_name(name, LOSSES)
+    if known is None:
+        raise InputError(f"unknown loss {name!r}; there are: {', '.join(sorted(LOSSES))}")
+    return LOSSES[known](**options)

@@ -102,7 +102,7 @@ def _summary(name: str, shape: tuple[int, ...], d: Differences, rtol: float, tot
         absolute_error=float(error[worst]),
         relative_error=float(error[worst] / size[worst]) if size[worst] else 0.0,
         noise=float(d.noise[worst]),
-        kinks=int(d.kink.sum()),
+        kinks=int((d.kink & ~d.failed).sum()),
         failed=int(d.failed.sum()),
         checked=d.entries.size,
         total=total,

@@ -103,8 +103,8 @@ def _factor(evidence: Evidence) -> str | None:
         clauses.append(f"is twice the right gradient: a doubled factor of two, a lost ½{twice}")
     elif np.isclose(size, 0.5, rtol=1e-5):
         clauses.append("is half the right gradient: a lost factor of two, as in the derivative of a square")
-    elif not clauses and not np.isclose(size, 1, rtol=1e-5):
-        clauses.append(f"is {size:.6g} times the right gradient, at every entry")
+    elif not clauses and abs(factor + 1) > MATCH:
+        clauses.append(f"is {size:.7g} times the right gradient, at every entry")
     if factor < 0:
         sign = "has the wrong sign"
         return f"{sign}, and {'; or '.join(clauses)}" if clauses else f"{sign}: it is -1 times the right gradient"
@@ -130,12 +130,17 @@ def _place(evidence: Evidence) -> str | None:
     """Right in one place and wrong in another."""
     d = evidence.differences
     wrong = d.failed
-    if wrong.all() or not wrong.any():
+    if not np.all(d.kink[wrong]) and wrong.all():
         return None
     if evidence.is_input:
         region = _region(evidence.x.reshape(-1)[d.entries], wrong) or _label_column(evidence)
         if region:
             return region
+    if np.all(d.kink[wrong]):
+        return (
+            "is wrong only at a kink or beside it, where the slope must lie between those on either side"
+            " (if units of a network bend there together, as with an input of zeros, move the input a little)"
+        )
     shape = evidence.analytic.shape
     places = np.array(np.unravel_index(d.entries, shape)).T
     if wrong.sum() == 1:
@@ -150,7 +155,8 @@ def _place(evidence: Evidence) -> str | None:
 
 def _region(x: Array, wrong: NDArray[np.bool_]) -> str | None:
     """Wrong only for some values of x: the mask or the branch of an elementwise function."""
-    for text, inside in (("x < 0", x < 0), ("x > 0", x > 0), ("x == 0", x == 0)):
+    regions = {"x < 0": x < 0, "x > 0": x > 0, "x == 0": x == 0, "x <= 0": x <= 0, "x >= 0": x >= 0}
+    for text, inside in regions.items():
         # A few entries inside may be right by chance, where the upstream is tiny or the input saturates.
         if not np.any(wrong & ~inside) and np.any(~inside) and wrong.sum() >= 0.8 * inside.sum():
             return f"is wrong only where {text}: the mask, or the branch of the formula for {text}"

@@ -27,8 +27,11 @@ ROUNDINGS = 4.0
 # Whatever the two steps disagree by, at most this fraction of the gradient is forgiven, so that the noise
 # estimate never hides a real error. An entry that needs more is measured again, more carefully.
 FORGIVEN = 1e-5
+# Five digits are too many to ask of a gradient as small as the tail of a softmax, 1e-10. So at least this
+# fraction of the typical gradient in the array, and this fraction of a typical output, is forgiven.
+TINY_GRADIENT, TINY_OUTPUT = 1e-8, 1e-11
 # The careful measurement uses the steps h·8^k for these k: small ones escape kinks, large ones rounding.
-LADDER = tuple(8.0**k for k in range(-4, 3))
+LADDER = tuple(8.0**k for k in range(-4, 5))
 # After so many confirmed wrong entries in one array, measuring the others carefully changes no verdict.
 ENOUGH = 64
 
@@ -54,16 +57,40 @@ class Slope:
     kink: bool
 
 
+@dataclass
+class Rung:
+    """The slopes from one step of the ladder; ``right`` and ``left`` are one-sided, a value per output."""
+
+    central: float
+    right: Array
+    left: Array
+    noises: Array  # rounding noise of right and left
+    noise: float  # rounding noise of their sums
+
+    @property
+    def gap(self) -> float:
+        """How far the one-sided slopes are apart."""
+        return abs(float(self.right.sum() - self.left.sum()))
+
+    @property
+    def steepest(self) -> float:
+        return max(abs(float(self.right.sum())), abs(float(self.left.sum())))
+
+
 class Probe:
     """Moves single entries of ``array`` and watches ``G · evaluate()``; ``evaluate`` returns a flat copy."""
 
     def __init__(self, evaluate: Callable[[], Array], upstream: Array, array: NDArray[Any]) -> None:
         self.evaluate, self.array, self.weights = evaluate, array, upstream.reshape(-1)
         self.base = evaluate()
-        # A small output may be the difference of large terms, hence at least the typical size.
-        typical = np.sqrt(np.mean(self.base**2)) if self.base.size else 0.0
-        self.squares = (self.weights * np.maximum(np.abs(self.base), typical)) ** 2
-        self.largest_square = float(self.squares.max(initial=0.0))
+        # A small output may be the difference of large terms, hence at least the typical size (a median:
+        # one huge output among them says nothing about the others).
+        sizes = np.abs(self.base)
+        typical = float(np.median(sizes[sizes > 0])) if sizes.any() else 0.0
+        # A loss is a sum of terms of size 1, also where it is nearly 0: log p of a sure network.
+        typical = max(typical, 1.0) if sizes.size == 1 else typical
+        self.squares = (self.weights * np.maximum(sizes, typical)) ** 2
+        self.typical = typical * float(np.abs(self.weights).max(initial=0.0))
 
     def at(self, index: tuple[Any, ...], value: float) -> Array:
         """The outputs with ``array[index] = value``, which is put back afterwards."""
@@ -76,8 +103,8 @@ class Probe:
     def slope(self, high: Array, low: Array, span: float) -> tuple[float, float]:
         """``G · (high - low) / span`` and its rounding noise, from those outputs that changed."""
         change = high - low
-        # One output is counted even when none changed: its change may just have been rounded away.
-        size = np.sqrt(np.dot(change != 0, self.squares) + self.largest_square)
+        # Where no output changed, the change of one may just have been rounded away.
+        size = np.sqrt(np.dot(change != 0, self.squares) or self.typical**2)
         return float(np.dot(self.weights, change)) / span, float(2 * ROUNDINGS * EPS * size / span)
 
     def quick(self, index: tuple[Any, ...], analytic: float, rtol: float) -> tuple[float, float]:
@@ -94,59 +121,77 @@ class Probe:
         two, _ = self.slope(self.at(index, up2), self.at(index, down2), up2 - down2)
         return (4 * one - two) / 3, abs(one - two) + rounding
 
-    def careful(self, index: tuple[Any, ...], analytic: float, rtol: float) -> Slope:
-        """The slope from a ladder of steps, or the slope nearest to ``analytic`` if there is a kink here."""
+    def careful(self, index: tuple[Any, ...], analytic: float, scale: float) -> Slope:
+        """The slope from a ladder of steps, or the slope nearest to ``analytic`` if there is a kink here.
+
+        ``scale`` is the typical size of the gradients in this array.
+        """
         x = float(self.array[index])
-        rungs = []  # (central, right, left, noise), from the smallest step to the largest
+        rungs = []  # from the smallest step to the largest
         for factor in LADDER:
             h = STEP * max(1.0, abs(x)) * factor
             up, down = x + h, x - h
             high, low = self.at(index, up), self.at(index, down)
-            central, _ = self.slope(high, low, up - down)
-            right, noise_right = self.slope(high, self.base, up - x)
-            left, noise_left = self.slope(self.base, low, x - down)
-            rung = (central, right, left, max(noise_right, noise_left))
-            if np.all(np.isfinite(rung)):  # a large step may leave the domain, of a logarithm say
-                rungs.append(rung)
+            central, noise = self.slope(high, low, up - down)
+            right = self.weights * (high - self.base) / (up - x)
+            left = self.weights * (self.base - low) / (x - down)
+            noises = 2 * ROUNDINGS * EPS * np.sqrt(self.squares) / h
+            # A large step may leave the domain, of a logarithm say.
+            if np.all(np.isfinite(right)) and np.all(np.isfinite(left)):
+                rungs.append(Rung(central, right, left, noises, 2 * noise))
         if not rungs:
             return Slope(float("nan"), 0.0, False)
-        return _kink_at(rungs, analytic, rtol) or _best_rung(rungs, analytic)
+        return _kink_at(rungs, analytic) or _best_rung(
+            rungs, abs(analytic), max(TINY_GRADIENT * scale, TINY_OUTPUT * self.typical)
+        )
 
 
-def _kink_at(rungs: list[tuple[float, float, float, float]], analytic: float, rtol: float) -> Slope | None:
-    """If the two one-sided slopes stay apart however small the step: the point between them next to analytic.
+def _kink_at(rungs: list[Rung], analytic: float) -> Slope | None:
+    """If one-sided slopes stay apart however small the step: the point between them that is next to analytic.
 
     On a smooth curve the gap between them is about ``h f''``, so a step 8 times smaller has 1/8 of the gap.
+    Each output is judged by itself: of several that bend here, each may choose its own slope.
     """
-    usable = [k for k, (_, r, ell, noise) in enumerate(rungs) if noise <= 1e-4 * max(abs(r), abs(ell))]
+    steepest = max(rung.steepest for rung in rungs)
+    usable = [k for k, rung in enumerate(rungs) if rung.noise <= 1e-4 * steepest]
     if not usable or usable[0] + 1 >= len(rungs):
         return None
-    (_, right, left, noise), (_, next_right, next_left, _) = rungs[usable[0]], rungs[usable[0] + 1]
-    gap, next_gap = abs(right - left), abs(next_right - next_left)
-    if gap <= 4 * noise + next_gap / 4:
+    rung, larger = rungs[usable[0]], rungs[usable[0] + 1]
+    bent = np.abs(rung.right - rung.left) > 4 * rung.noises + np.abs(larger.right - larger.left) / 4
+    if not bent.any():
         return None
-    # Curvature bends each one-sided slope a little; the next rung tells how much.
-    bend = min(max(abs(right - next_right), abs(left - next_left)) / 7, FORGIVEN * max(abs(right), abs(left)))
-    low, high = min(left, right), max(left, right)
-    return Slope(min(max(analytic, low), high), noise + bend + rtol * max(abs(low), abs(high)), True)
+    straight = float(np.where(bent, 0.0, (rung.right + rung.left) / 2).sum())
+    low = straight + float(np.minimum(rung.right, rung.left)[bent].sum())
+    high = straight + float(np.maximum(rung.right, rung.left)[bent].sum())
+    # Curvature turns each one-sided slope a little; the next rung tells how much.
+    turn = max(abs(float((rung.right - larger.right).sum())), abs(float((rung.left - larger.left).sum()))) / 7
+    noise = rung.noise + min(turn, FORGIVEN * max(abs(low), abs(high)))
+    return Slope(min(max(analytic, low), high), noise, True)
 
 
-def _best_rung(rungs: list[tuple[float, float, float, float]], analytic: float) -> Slope:
-    """The central difference whose estimated error is smallest.
+def _best_rung(rungs: list[Rung], size: float, tiny: float) -> Slope:
+    """The measurement whose estimated error is smallest, of ``D(h)`` and Richardson's extrapolation at each rung.
 
-    The error of a step is its own rounding noise plus what it disagrees with any smaller step by, beyond
-    the noise of that one: so a large step that jumps over a nearby kink loses to a small one that does not.
+    The error of a step is its rounding noise, plus the truncation that the next larger step tells of, plus
+    what it disagrees with any smaller step by, beyond the noise of that one: so a large step that jumps over
+    a nearby kink loses to a small one that does not. The estimate is capped, see ``FORGIVEN`` and ``tiny``.
     """
-    best = Slope(float("nan"), np.inf, False)
-    rounding = np.inf
-    for k, (central, _, _, noise) in enumerate(rungs):
-        disagreement = max((abs(central - c) - n for c, _, _, n in rungs[:k]), default=0.0)
-        if noise + max(disagreement, 0.0) < best.noise:
-            best, rounding = Slope(central, noise + max(disagreement, 0.0), False), noise
+    d = [rung.central for rung in rungs]
+    # From D(h) = d + a h² + b h⁴: with D(8h), a disappears, and the next larger result has 4096 times the error.
+    r = [near + (near - far) / 63 for near, far in pairwise(d)]
+    candidates = [(d[0], 0.0)]  # of the smallest step the truncation is taken to be nothing
+    candidates += [(d[k], abs(d[k + 1] - d[k]) / 32) for k in range(1, len(d) - 1)]
+    candidates += [(r[k], abs(r[k + 1] - r[k]) / 64) for k in range(len(r) - 1)]
+    steps = [0, *range(1, len(d) - 1), *range(len(r) - 1)]
+    best, rounding = Slope(float("nan"), np.inf, False), np.inf
+    for k, (value, truncation) in zip(steps, candidates, strict=True):
+        disagreement = max((abs(value - d[j]) - rungs[j].noise for j in range(k)), default=0.0)
+        error = rungs[k].noise + truncation + max(disagreement, 0.0)
+        if error < best.noise:
+            best, rounding = Slope(value, error, False), rungs[k].noise
     # A gap that shrinks much faster than 8 times from one step to the next was a kink between the two.
-    gaps = [(abs(right - left), noise) for _, right, left, noise in rungs]
-    best.kink = any(big > 16 * (small + noise) for (small, noise), (big, _) in pairwise(gaps))
-    best.noise = min(best.noise, rounding + FORGIVEN * max(abs(analytic), abs(best.value)))
+    best.kink = any(big.gap > 16 * (small.gap + small.noise) for small, big in pairwise(rungs[:6]))
+    best.noise = min(best.noise, rounding + max(FORGIVEN * max(size, abs(best.value)), tiny))
     return best
 
 
@@ -177,12 +222,13 @@ def compare(
         doubtful = failed | ((noise > FORGIVEN * size) & (error > 0))
         excess = np.nan_to_num(error / (rtol * size + noise), nan=np.inf)
         doubtful_first = np.argsort(np.where(doubtful, -excess, np.inf), kind="stable")[: doubtful.sum()]
+        scale = float(np.sqrt(np.mean(n[np.isfinite(n)] ** 2))) if np.isfinite(n).any() else 0.0
         confirmed = 0
         for j in doubtful_first:
-            slope = probe.careful(indices[j], float(a[j]), rtol)
+            slope = probe.careful(indices[j], float(a[j]), scale)
             n[j], noise[j] = slope.value, slope.noise
             failed[j] = not abs(a[j] - n[j]) <= rtol * max(abs(a[j]), abs(n[j])) + noise[j]
-            kink[j] = slope.kink and not failed[j]
+            kink[j] = slope.kink
             confirmed += bool(failed[j])
             if confirmed == ENOUGH:
                 break

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlp.checks import find_name
 from mlp.errors import InputError
 from mlp.functional import normal_cdf, normal_pdf, sigmoid
 from mlp.layers.base import Layer, check_upstream
@@ -21,7 +22,7 @@ def register_activation(name: str) -> Callable[[type[Layer]], type[Layer]]:
     """Class decorator that lets a configuration name this activation (upper and lower case are one)."""
 
     def register(layer: type[Layer]) -> type[Layer]:
-        ACTIVATIONS[name.lower()] = layer
+        ACTIVATIONS[name] = layer
         return layer
 
     return register
@@ -29,13 +30,13 @@ def register_activation(name: str) -> Callable[[type[Layer]], type[Layer]]:
 
 def make_activation(name: str) -> Layer:
     """A new layer of the activation registered under ``name``. Raises ``InputError`` for an unknown one."""
-    try:
-        return ACTIVATIONS[name.lower()]()
-    except KeyError:
-        raise InputError(f"unknown activation {name!r}; there are: {', '.join(sorted(ACTIVATIONS))}") from None
+    known = find_name(name, ACTIVATIONS)
+    if known is None:
+        raise InputError(f"unknown activation {name!r}; there are: {', '.join(sorted(ACTIVATIONS))}")
+    return ACTIVATIONS[known]()
 
 
-@register_activation("relu")
+@register_activation("ReLU")
 class ReLU(Layer):
     """y = max(x, 0), elementwise; dy/dx = 1 where x > 0, else 0 (the slope at exactly 0 is taken as 0).
 
@@ -56,7 +57,7 @@ class ReLU(Layer):
         return np.multiply(grad_y, active, out=self.empty("grad_x", y.shape, grad_y.dtype))
 
 
-@register_activation("sigmoid")
+@register_activation("Sigmoid")
 class Sigmoid(Layer):
     """y = 1 / (1 + e^-x), elementwise; dy/dx = y (1 - y), from the saved output.
 
@@ -77,7 +78,7 @@ class Sigmoid(Layer):
         return slope
 
 
-@register_activation("gelu")
+@register_activation("GeLU")
 class GeLU(Layer):
     """y = x Phi(x), with Phi the standard normal distribution function; elementwise.
 

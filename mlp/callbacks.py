@@ -1,0 +1,72 @@
+"""What may watch a training run without being part of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mlp.solver import Solver
+
+
+class Callback:
+    """Functions that the solver calls; a subclass writes those it needs. All get the solver itself.
+
+    ``row`` is a mapping from names to numbers that depends on configuration and data alone, never on the clock.
+    """
+
+    def on_start(self, solver: Solver) -> None:
+        """Before the first step of ``fit``."""
+
+    def on_iteration(self, solver: Solver, x: Any, targets: Any) -> None:
+        """After each step. x and targets are lent: valid only during the call."""
+
+    def on_log(self, solver: Solver, row: dict[str, Any]) -> None:
+        """Every ``log_every`` steps, with means over these steps."""
+
+    def on_epoch(self, solver: Solver, row: dict[str, Any]) -> None:
+        """After each epoch and its evaluation."""
+
+    def on_interrupt(self, solver: Solver) -> None:
+        """After Ctrl-C, once the step that was under way is complete."""
+
+    def on_end(self, solver: Solver) -> None:
+        """After the last epoch."""
+
+
+class Progress(Callback):
+    """A tqdm bar over the steps of the whole run. Needs tqdm."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+
+    def on_start(self, solver: Solver) -> None:
+        from tqdm.auto import tqdm
+
+        total = solver.epochs * solver.steps_per_epoch
+        self._bar = tqdm(total=total, initial=solver.step, unit="step", dynamic_ncols=True, leave=True)
+        self._show(solver)
+
+    def on_log(self, solver: Solver, row: dict[str, Any]) -> None:
+        self._bar.set_postfix_str(f"loss {row['batch_loss']:.4f}", refresh=False)
+        self._bar.update(solver.step - self._bar.n)
+
+    def on_epoch(self, solver: Solver, row: dict[str, Any]) -> None:
+        numbers = ", ".join(
+            f"{name.replace('_', ' ')} {100 * value:.2f} %" if name.endswith("accuracy")
+            else f"{name.replace('_', ' ')} {value:.4f}"
+            for name, value in row.items()
+            if name.endswith(("loss", "accuracy"))
+        )  # fmt: skip
+        self._bar.write(f"epoch {solver.epoch}/{solver.epochs}: {numbers}")
+        self._bar.update(solver.step - self._bar.n)
+        self._show(solver)
+
+    def on_interrupt(self, solver: Solver) -> None:
+        self._bar.close()
+
+    def on_end(self, solver: Solver) -> None:
+        self._bar.update(solver.step - self._bar.n)
+        self._bar.close()
+
+    def _show(self, solver: Solver) -> None:
+        self._bar.set_description(f"epoch {min(solver.epoch + 1, solver.epochs)}/{solver.epochs}")

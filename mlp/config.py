@@ -1,0 +1,228 @@
+"""A run's settings: one frozen record, filled from YAML files and the command line, and what it builds."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlp.checks import find_name
+from mlp.data import Dataset
+from mlp.errors import InputError
+from mlp.initializers import normal
+from mlp.layers import ACTIVATIONS, Linear, make_activation
+from mlp.losses import LOSSES, Loss, make_loss
+from mlp.network import Network
+from mlp.optim import SGD
+
+TRACKING = ("auto", "online", "offline", "none")
+
+
+def _setting(default: Any, accepted: str, check: Callable[[Any], bool], help: str) -> Any:
+    factory = {"default_factory": lambda: list(default)} if isinstance(default, list) else {"default": default}
+    return field(**factory, metadata={"accepted": accepted, "check": check, "help": help})  # type: ignore[call-overload]
+
+
+def _integer(default: int | None, low: int, help: str) -> Any:
+    optional = default is None
+    return _setting(
+        default,
+        f"an integer of at least {low}" + (", or null" if optional else ""),
+        lambda v: (optional and v is None) or (isinstance(v, int) and not isinstance(v, bool) and v >= low),
+        help,
+    )
+
+
+def _number(default: float, accepted: str, check: Callable[[float], bool], help: str) -> Any:
+    def is_accepted(v: Any) -> bool:
+        return isinstance(v, int | float) and not isinstance(v, bool) and bool(np.isfinite(v)) and check(v)
+
+    return _setting(default, accepted, is_accepted, help)
+
+
+def _choice(default: str, choices: Callable[[], Sequence[str]], help: str) -> Any:
+    return _setting(
+        default,
+        "one of " + ", ".join(choices()),
+        lambda v: v in choices(),
+        help,
+    )
+
+
+def _text(help: str) -> Any:
+    return _setting(None, "a text, or null", lambda v: v is None or isinstance(v, str), help)
+
+
+def _is_hidden(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in value)
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that a run depends on besides the data. The values here are those of configs/default.yaml.
+
+    Raises ``InputError`` for a value that is not accepted, naming the key, the value and what is.
+    """
+
+    hidden: list[int] = _setting(
+        [256, 128], "a list of integers of at least 1, such as [256, 128], or []", _is_hidden,
+        "widths of the hidden layers; [] for none",
+    )  # fmt: skip
+    activation: str = _choice("ReLU", lambda: sorted(ACTIVATIONS), "the nonlinearity after each hidden layer")
+    loss: str = _choice("CE", lambda: sorted(LOSSES), "the loss")
+    margin: float = _number(0.1, "a number > 0", lambda v: v > 0, "margin of the hinge loss")
+    init_std: float = _number(0.01, "a number >= 0", lambda v: v >= 0, "standard deviation of initial weights")
+    learning_rate: float = _number(0.05, "a number >= 0", lambda v: v >= 0, "step size of SGD")
+    momentum: float = _number(0.9, "a number from 0 to 1", lambda v: 0 <= v <= 1, "momentum of SGD")
+    dampening: float = _number(0.0, "a number from 0 to 1", lambda v: 0 <= v <= 1, "dampening of the gradient")
+    nesterov: bool = _setting(
+        False, "true or false", lambda v: isinstance(v, bool), "look ahead along the momentum"
+    )
+    weight_decay: float = _number(1e-5, "a number >= 0", lambda v: v >= 0, "coupled weight decay (L2)")
+    batch_size: int = _integer(100, 1, "samples in a mini-batch")
+    epochs: int = _integer(10, 0, "passes over the training set")
+    seed: int = _integer(2022, 0, "seed of the initial weights and of the order of the samples")
+    dtype: str = _choice("float32", lambda: ("float32", "float64"), "precision of all arithmetic")
+    data: str | None = _text("folder with four IDX files to use instead of MNIST")
+    train_samples: int | None = _integer(None, 1, "use only the first so many training samples")
+    test_samples: int | None = _integer(None, 1, "use only the first so many test samples")
+    output: str | None = _text("folder of this run (default: a new one under runs/)")
+    tracking: str = _choice("auto", lambda: TRACKING, "Weights & Biases; auto: online if logged in, else offline")
+    project: str = _setting("mlp", "a text", lambda v: isinstance(v, str) and bool(v), "project name in wandb")
+    group: str | None = _text("group of this run in wandb")
+    log_every: int = _integer(100, 1, "steps between two records of the training loss")
+    checkpoint_seconds: float = _number(10.0, "a number >= 0", lambda v: v >= 0, "least time between checkpoints")
+
+    def __post_init__(self) -> None:
+        for name, choices in (("activation", ACTIVATIONS), ("loss", LOSSES)):
+            value = getattr(self, name)
+            if isinstance(value, str):
+                object.__setattr__(self, name, find_name(value, choices) or value)
+        for f in dataclasses.fields(self):
+            value = getattr(self, f.name)
+            if not f.metadata["check"](value):
+                raise InputError(f"{f.name}: got {value!r}; accepted: {f.metadata['accepted']}")
+        if self.nesterov and (self.momentum == 0 or self.dampening != 0):
+            raise InputError(
+                f"nesterov: got true with momentum {self.momentum:g} and dampening {self.dampening:g}; "
+                f"accepted: true only with momentum > 0 and dampening 0"
+            )
+
+    def as_dict(self) -> dict[str, Any]:
+        """The settings as plain values."""
+        return dataclasses.asdict(self)
+
+    def changes(self, other: RunConfig) -> dict[str, tuple[Any, Any]]:
+        """The settings in which ``other`` differs: {name: (here, there)}."""
+        mine, others = self.as_dict(), other.as_dict()
+        return {name: (mine[name], others[name]) for name in mine if mine[name] != others[name]}
+
+
+def make_network(config: RunConfig, in_features: int, out_features: int, rng: np.random.Generator) -> Network:
+    """Linear layers of the configured widths with the activation between them."""
+    widths = [in_features, *config.hidden, out_features]
+    layers: list[Any] = []
+    for a, b in zip(widths, widths[1:], strict=False):
+        layers += [Linear(a, b, weight_init=normal(config.init_std)), make_activation(config.activation)]
+    return Network(*layers[:-1], rng=rng, dtype=config.dtype)
+
+
+def make_configured_loss(config: RunConfig) -> Loss:
+    """The configured loss, averaged over the batch."""
+    return make_loss(config.loss, **({"margin": config.margin} if config.loss == "Hinge" else {}))
+
+
+def make_optimizer(config: RunConfig, network: Network) -> SGD:
+    """SGD with the configured settings over all parameters of the network."""
+    return SGD(
+        network.parameters,
+        lr=config.learning_rate,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+        dampening=config.dampening,
+        nesterov=config.nesterov,
+    )
+
+
+def take_samples(config: RunConfig, train: Dataset, test: Dataset) -> tuple[Dataset, Dataset]:
+    """The configured numbers of samples. Raises ``InputError`` for more than there are."""
+    parts = []
+    for name, dataset in (("train_samples", train), ("test_samples", test)):
+        count = getattr(config, name)
+        if count is not None and count > len(dataset):
+            raise InputError(f"{name}: got {count}; accepted: an integer from 1 to {len(dataset)}, or null")
+        parts.append(dataset[:count])
+    if config.batch_size > len(parts[0]):
+        raise InputError(f"batch_size: got {config.batch_size}; accepted: an integer from 1 to {len(parts[0])}")
+    return parts[0], parts[1]
+
+
+def parse_arguments(
+    arguments: Sequence[str], program: str, description: str, base: Path | None = None
+) -> tuple[RunConfig, dict[str, Any]]:
+    """The settings that a command line asks for, and its other options: ``resume``.
+
+    ``--config FILE`` (repeatable) reads YAML, later files and options override earlier ones; ``base`` is a
+    file read before all. Raises ``InputError`` for an unknown key, a wrong type or a value out of range.
+    """
+    from jsonargparse import ArgumentError, ArgumentParser
+
+    parser = ArgumentParser(prog=program, description=description, exit_on_error=False, allow_abbrev=False)
+    parser.add_argument("--config", action="config", help="YAML file with settings; may be repeated")
+    parser.add_argument("--resume", type=str, default=None, help="folder of a run to continue")
+    for f in dataclasses.fields(RunConfig):
+        parser.add_argument(
+            f"--{f.name}",
+            type=_parse_list if f.name == "hidden" else _TYPES[str(f.type)],
+            default=f.default_factory() if f.name == "hidden" else f.default,  # type: ignore[misc]
+            help=f"{f.metadata['help']} ({f.metadata['accepted']})",
+        )
+    if base is not None:
+        arguments = [f"--config={base}", *arguments]
+    try:
+        namespace = vars(parser.parse_args(list(arguments)))
+    except ArgumentError as error:
+        raise InputError(_one_line(str(error))) from None
+    settings = {f.name: namespace[f.name] for f in dataclasses.fields(RunConfig)}
+    return RunConfig(**settings), {"resume": namespace["resume"]}
+
+
+_TYPES: Mapping[str, Any] = {
+    "int": int,
+    "int | None": int | None,
+    "float": float,
+    "str": str,
+    "str | None": str | None,
+    "bool": bool,
+}
+
+
+def _parse_list(text: Any) -> Any:
+    """The list meant by "256,128", "[256, 128]", "256", "[]", or by what YAML has read; else ``text`` itself."""
+    if isinstance(text, str) and re.fullmatch(r"\[?[\d\s,]*\]?", text.strip()):
+        return [int(n) for n in re.findall(r"\d+", text)]
+    return [text] if isinstance(text, int) else text
+
+
+def _one_line(message: str) -> str:
+    """jsonargparse's complaint in this project's words: the key, the value, what is accepted."""
+    fields = {f.name: f for f in dataclasses.fields(RunConfig)}
+    known = [*fields, "config", "resume"]
+    wrong_value = re.search(r'Parser key "(\w+)":.*?(?:Got value|value|:)\s*(.*)', message, re.DOTALL)
+    if wrong_value and wrong_value[1] in fields:
+        value = re.search(r"Got value: (.*)", message)
+        got = value[1] if value else " ".join(wrong_value[2].split())
+        return f"{wrong_value[1]}: got {got!r}; accepted: {fields[wrong_value[1]].metadata['accepted']}"
+    unknown = re.search(r"unrecognized arguments: (.*)", message) or re.search(r"Option '(\w+)'", message)
+    if unknown:
+        key = unknown[1].split("=")[0].split()[0].lstrip("-")
+        near = difflib.get_close_matches(key, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"accepted: {', '.join(known)}"
+        return f"unknown setting {key!r}; {hint}"
+    return " ".join(message.split())

@@ -1,0 +1,172 @@
+"""One training run from a configuration: its folder, its record, how it is resumed and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlp.callbacks import Callback, Progress
+from mlp.config import (
+    RunConfig,
+    make_configured_loss,
+    make_network,
+    make_optimizer,
+    take_samples,
+)
+from mlp.data import load_mnist
+from mlp.errors import InputError
+from mlp.files import make_folder, write_text
+from mlp.history import History
+from mlp.plots import save_figure
+from mlp.solver import Interrupted, NotFinite, Solver, evaluate
+from mlp.tracking import CHECKPOINT, Checkpoints, LocalRecord, WandbMirror
+
+CONFIG, ENVIRONMENT, FINAL, CURVES = "config.yaml", "environment.json", "final.json", "curves.png"
+# A resumed run may go on for longer and be watched differently; anything else would make it another run.
+MAY_CHANGE = ("epochs", "tracking", "project", "group", "checkpoint_seconds", "output")
+
+
+@dataclass
+class RunResult:
+    """What a run left behind: its folder, the rows of its epochs, and its final numbers."""
+
+    folder: Path
+    history: History
+    final: dict[str, Any]
+
+
+def run(
+    config: RunConfig, *, resume: Path | None = None, progress: bool = False, callbacks: tuple[Callback, ...] = ()
+) -> RunResult:
+    """Train as configured, in a new folder, or go on in the folder ``resume`` from its last checkpoint.
+
+    A resumed run ends with bit-identical weights and metrics to one that was never stopped, given the same
+    NumPy on the same kind of processor.
+
+    Raises ``InputError`` for anything wrong with configuration, data or folder, ``NotFinite`` if training
+    diverges, ``Interrupted`` after Ctrl-C. In each case the folder tells how far it came.
+    """
+    train, test = take_samples(config, *load_mnist(config.data))
+    init, order = (np.random.default_rng(s) for s in np.random.SeedSequence(config.seed).spawn(2))
+    network = make_network(config, train.num_features, train.num_classes, init)
+    loss, optimizer = make_configured_loss(config), make_optimizer(config, network)
+
+    folder = new_folder(config) if resume is None else resume
+    record = LocalRecord(folder)
+    checkpoints = Checkpoints(folder, record, config.checkpoint_seconds)
+    solver = Solver(
+        network, loss, optimizer,
+        epochs=config.epochs, batch_size=config.batch_size, rng=order, log_every=config.log_every,
+    )  # fmt: skip
+    if resume is not None:
+        checkpoints.restore(solver)
+    write_text(folder / CONFIG, to_yaml(config))
+    write_text(folder / ENVIRONMENT, json.dumps(describe_environment(), indent=2) + "\n")
+
+    mirror = None
+    if config.tracking != "none":
+        mirror = WandbMirror(folder, config.as_dict(), config.tracking, config.project, config.group)
+    watching = (record, checkpoints, mirror, Progress() if progress else None, *callbacks)
+    solver.callbacks = [callback for callback in watching if callback is not None]
+
+    status, error = "failed", None
+    try:
+        solver.fit(train, test)
+        status = "completed"
+    except Interrupted:
+        status = "interrupted"
+        raise
+    except NotFinite as diverged:
+        status, error = "diverged", str(diverged)
+        raise
+    finally:
+        record.close()
+        final: dict[str, Any] = {"status": status, "step": solver.step, "epoch": solver.epoch}
+        final |= {"error": error} if error else {}
+        if solver.history:
+            final |= {name: value for name, value in solver.history[-1].items() if name not in final}
+        if status == "completed":
+            # The running means of the last epoch mix 600 networks; this is the one that was kept.
+            final |= evaluate(network, loss, train, "final_train") | evaluate(network, loss, test, "final_test")
+        if status != "failed":
+            write_text(folder / FINAL, json.dumps(final, indent=2) + "\n")
+            if solver.history:
+                save_figure(solver.history.plot(), folder / CURVES)
+        if mirror is not None:
+            mirror.finish(final, folder / CURVES)
+    return RunResult(folder, solver.history, final)
+
+
+def new_folder(config: RunConfig) -> Path:
+    """The folder of a new run: the configured one, which must hold no run, or a dated one under runs/."""
+    if config.output is not None:
+        folder = Path(config.output)
+        if (folder / CONFIG).exists() or (folder / CHECKPOINT).exists():
+            raise InputError(
+                f"output: {folder} holds a run already; resume it with --resume {folder}, or name another folder"
+            )
+        return make_folder(folder)
+    widths = "-".join(map(str, config.hidden)) or "linear"
+    name = f"{datetime.now():%Y%m%d-%H%M%S}-{config.loss}-{config.activation}-{widths}-seed{config.seed}"
+    for attempt in range(1, 100):
+        folder = Path("runs") / (name if attempt == 1 else f"{name}-{attempt}")
+        make_folder(folder.parent)
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        return folder
+    raise InputError(f"cannot find a new folder for {name} under runs/")
+
+
+def check_resume(folder: Path) -> Path:
+    """The configuration file of the run in ``folder``. Raises ``InputError`` if there is none."""
+    if not (folder / CONFIG).is_file():
+        raise InputError(f"resume: {folder} holds no run (no {CONFIG})")
+    return folder / CONFIG
+
+
+def check_same_run(stored: RunConfig, asked: RunConfig) -> None:
+    """Raise ``InputError`` if a resumed run is asked to be another run."""
+    for name, (old, new) in stored.changes(asked).items():
+        if name not in MAY_CHANGE:
+            raise InputError(
+                f"{name}: the run to resume has {old!r}, got {new!r}; accepted on resume: a change of "
+                + ", ".join(MAY_CHANGE)
+            )
+
+
+def to_yaml(config: RunConfig) -> str:
+    """The settings as YAML, which ``--config`` reads back."""
+    import yaml
+
+    text: str = yaml.safe_dump(config.as_dict(), sort_keys=False)
+    return text
+
+
+def describe_environment() -> dict[str, Any]:
+    """Versions and machine: what else the last bits of a result depend on."""
+    from mlp import __version__
+
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]  # type: ignore[call-overload, index]
+    return {
+        "mlp": __version__,
+        "numpy": np.__version__,
+        "blas": {key: blas.get(key) for key in ("name", "version", "openblas configuration")},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": platform.processor() or platform.machine(),
+        "processors": os.cpu_count(),
+        "threads": {name: os.environ[name] for name in sorted(os.environ) if name.endswith("_NUM_THREADS")},
+        "openblas_coretype": os.environ.get("OPENBLAS_CORETYPE"),
+        "arguments": sys.argv[1:],
+        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
+    }
