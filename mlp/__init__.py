@@ -7,35 +7,47 @@
 >>> history = mlp.Solver(network, mlp.CrossEntropyLoss(), optimizer, epochs=3).fit(train, test)
 """
 
-from mlp import data, gradcheck, layers, losses, metrics, network, optim
+from mlp import data, gradcheck, layers, losses, metrics, network, optim, solver
+from mlp.callbacks import Callback, Progress
+from mlp.checkpoint import load, save
 from mlp.data import Dataset, load_mnist
 from mlp.errors import InputError
+from mlp.history import History
 from mlp.layers import GeLU, Layer, Linear, ReLU, Sigmoid
 from mlp.losses import CrossEntropyLoss, HingeLoss, MSELoss
 from mlp.network import Network
 from mlp.optim import SGD
+from mlp.solver import Solver, evaluate
 
 __version__ = "0.1.0"
 
 __all__ = [
     "SGD",
+    "Callback",
     "CrossEntropyLoss",
     "Dataset",
     "GeLU",
     "HingeLoss",
+    "History",
     "InputError",
     "Layer",
     "Linear",
     "MSELoss",
     "Network",
+    "Progress",
     "ReLU",
     "Sigmoid",
+    "Solver",
     "data",
+    "evaluate",
     "gradcheck",
     "layers",
+    "load",
     "load_mnist",
     "losses",
     "metrics",
     "network",
     "optim",
+    "save",
+    "solver",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -34,16 +35,18 @@ class Callback:
 
 
 class Progress(Callback):
-    """A tqdm bar over the steps of the whole run. Needs tqdm."""
+    """A line for every epoch, and, on a terminal or in a notebook, a tqdm bar over all steps. Needs tqdm."""
 
     def __init__(self) -> None:
         self._bar: Any = None
 
     def on_start(self, solver: Solver) -> None:
-        from tqdm.auto import tqdm
+        from tqdm import tqdm
 
+        # In a log file every redrawing of the bar would be another line; the lines of the epochs are enough.
+        is_watched = sys.stderr.isatty() or "ipykernel" in sys.modules
         total = solver.epochs * solver.steps_per_epoch
-        self._bar = tqdm(total=total, initial=solver.step, unit="step", dynamic_ncols=True, leave=True)
+        self._bar = tqdm(total=total, initial=solver.step, unit="step", dynamic_ncols=True, disable=not is_watched)
         self._show(solver)
 
     def on_log(self, solver: Solver, row: dict[str, Any]) -> None:
@@ -58,6 +61,7 @@ class Progress(Callback):
             if name.endswith(("loss", "accuracy"))
         )  # fmt: skip
         self._bar.write(f"epoch {solver.epoch}/{solver.epochs}: {numbers}")
+        sys.stdout.flush()
         self._bar.update(solver.step - self._bar.n)
         self._show(solver)
 

@@ -7,6 +7,7 @@ import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ TRACKING = ("auto", "online", "offline", "none")
 
 def _setting(default: Any, accepted: str, check: Callable[[Any], bool], help: str) -> Any:
     factory = {"default_factory": lambda: list(default)} if isinstance(default, list) else {"default": default}
-    return field(**factory, metadata={"accepted": accepted, "check": check, "help": help})  # type: ignore[call-overload]
+    return field(**factory, metadata={"accepted": accepted, "check": check, "help": help})
 
 
 def _integer(default: int | None, low: int, help: str) -> Any:
@@ -128,7 +129,7 @@ def make_network(config: RunConfig, in_features: int, out_features: int, rng: np
     """Linear layers of the configured widths with the activation between them."""
     widths = [in_features, *config.hidden, out_features]
     layers: list[Any] = []
-    for a, b in zip(widths, widths[1:], strict=False):
+    for a, b in pairwise(widths):
         layers += [Linear(a, b, weight_init=normal(config.init_std)), make_activation(config.activation)]
     return Network(*layers[:-1], rng=rng, dtype=config.dtype)
 
@@ -176,11 +177,12 @@ def parse_arguments(
     parser = ArgumentParser(prog=program, description=description, exit_on_error=False, allow_abbrev=False)
     parser.add_argument("--config", action="config", help="YAML file with settings; may be repeated")
     parser.add_argument("--resume", type=str, default=None, help="folder of a run to continue")
+    defaults = RunConfig()
     for f in dataclasses.fields(RunConfig):
         parser.add_argument(
             f"--{f.name}",
             type=_parse_list if f.name == "hidden" else _TYPES[str(f.type)],
-            default=f.default_factory() if f.name == "hidden" else f.default,  # type: ignore[misc]
+            default=getattr(defaults, f.name),
             help=f"{f.metadata['help']} ({f.metadata['accepted']})",
         )
     if base is not None:

@@ -6,7 +6,7 @@ All functions keep the dtype of their floating-point argument and never change i
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from mlp.errors import InputError
 
@@ -56,20 +56,20 @@ def one_hot(labels: NDArray[np.integer], num_classes: int, dtype: np.dtype | typ
     return np.eye(num_classes, dtype=dtype)[labels]
 
 
-def check_labels(labels: NDArray[np.integer], num_classes: int) -> NDArray[np.intp]:
+def check_labels(labels: ArrayLike, num_classes: int) -> NDArray[np.intp]:
     """``labels`` as an index array, once every one of them is known to be in 0 .. num_classes - 1."""
-    labels = np.asarray(labels)
-    if labels.dtype.kind not in "iu":
-        raise InputError(f"class labels must be integers from 0 to {num_classes - 1}, got {labels.dtype}")
-    labels = labels.astype(np.intp, copy=False)
+    given = np.asarray(labels)
+    if given.dtype.kind not in "iu":
+        raise InputError(f"class labels must be integers from 0 to {num_classes - 1}, got {given.dtype}")
+    indices = given.astype(np.intp, copy=False)
     # Seen as unsigned, a negative label is a huge one: one comparison finds both kinds.
-    if labels.size and np.maximum.reduce(labels.view(np.uintp), axis=None) >= num_classes:
-        wrong = labels[(labels < 0) | (labels >= num_classes)]
+    if indices.size and np.maximum.reduce(indices.view(np.uintp), axis=None) >= num_classes:
+        wrong = given[(indices < 0) | (indices >= num_classes)]
         raise InputError(
             f"class labels must be integers from 0 to {num_classes - 1} for {num_classes} scores, "
             f"got {wrong.flat[0]}"
         )
-    return labels
+    return indices
 
 
 # erf(x) = x A(x^2) for |x| <= 1, and erfc(x) = e^(-x^2) B((x - 4)/(x + 4)) for x >= 0. Both polynomials

@@ -50,7 +50,8 @@ class Loss:
         self.reduction = reduction
         self.saved: Array | None = None
         self.buffers = Buffers()
-        self._diagonal, self._value = np.eye(0), 1.0
+        self._diagonal: Array = np.eye(0)
+        self._value = 1.0
 
     def forward(self, scores: Array, targets: NDArray[Any]) -> float:
         """The loss of these scores."""
@@ -80,7 +81,8 @@ class Loss:
         """``value`` at each label and 0 elsewhere: (N, K) for labels (N,), already checked."""
         num_classes = scores.shape[-1]
         if self._diagonal.shape[0] != num_classes or self._diagonal.dtype != scores.dtype or self._value != value:
-            self._diagonal, self._value = value * np.eye(num_classes, dtype=scores.dtype), value
+            self._diagonal = value * np.eye(num_classes, dtype=scores.dtype)
+            self._value = value
         return self._diagonal.take(labels, 0, self.empty("Y", scores.shape, scores.dtype), "clip")
 
 

@@ -17,11 +17,12 @@ TRAIN, TEST = "#0072B2", "#D55E00"
 
 
 class Table(Protocol):
-    """Rows with named columns, as ``mlp.solver.History`` is."""
+    """Rows with named columns, as ``mlp.history.History`` is."""
 
-    columns: Sequence[str]
+    @property
+    def columns(self) -> list[str]: ...
 
-    def __getitem__(self, column: str) -> NDArray[Any]: ...
+    def __getitem__(self, key: str, /) -> Any: ...
 
 
 def new_figure(columns: int) -> tuple[Any, Sequence[Any]]:

@@ -156,7 +156,7 @@ def describe_environment() -> dict[str, Any]:
     """Versions and machine: what else the last bits of a result depend on."""
     from mlp import __version__
 
-    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]  # type: ignore[call-overload, index]
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     return {
         "mlp": __version__,
         "numpy": np.__version__,

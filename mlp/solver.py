@@ -228,7 +228,7 @@ class Solver:
         wanted = self.network.in_features
         if wanted is not None and dataset.num_features != wanted:
             raise InputError(f"{what} data have {dataset.num_features} features, the network expects {wanted}")
-        outputs = self.network.out_features
+        outputs = self.network.out_features or 0
         fits = dataset.num_classes <= outputs if dataset.is_classification else dataset.num_classes == outputs
         if not fits:
             kind = "classes" if dataset.is_classification else "targets"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -169,7 +170,7 @@ class WandbMirror(Callback):
     def _start(self) -> None:
         import wandb
 
-        mode = os.environ.get("WANDB_MODE") if self.mode == "auto" else self.mode
+        mode: Any = os.environ.get("WANDB_MODE") if self.mode == "auto" else self.mode
         if not mode:
             # verify=False asks no server: a stored key is enough.
             mode = "online" if wandb.login(prompt=False, verify=False) else "offline"
@@ -177,7 +178,7 @@ class WandbMirror(Callback):
             project=self.project,
             group=self.group,
             name=self.folder.name,
-            id=self._run_id(wandb),
+            id=self._run_id(),
             resume="allow" if mode == "online" else None,
             dir=str(self.folder),
             config=dict(self.config),
@@ -187,11 +188,11 @@ class WandbMirror(Callback):
         self._run.define_metric("step")
         self._run.define_metric("*", step_metric="step")
 
-    def _run_id(self, wandb: Any) -> str:
+    def _run_id(self) -> str:
         """The same id whenever this run is continued."""
         path = self.folder / "wandb_id.txt"
         if not path.exists():
-            write_text(path, wandb.util.generate_id())
+            write_text(path, secrets.token_hex(4))
         return path.read_text().strip()
 
     def _log(self, row: Mapping[str, Any]) -> None:

@@ -8,8 +8,13 @@ python scripts/run_mlp.py --resume runs/20260101-120000-CE-ReLU-256-128-seed2022
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
+
+# The matrices of a small network are too small to share: several BLAS threads gain little on an idle machine
+# and wait for each other on a busy one. Has to be set before NumPy is loaded; your own setting wins.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from mlp.config import RunConfig, parse_arguments
 from mlp.errors import InputError

@@ -87,7 +87,7 @@ class SGD:
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """Everything that the next step depends on besides the parameters and the settings: copies."""
         row = self.parameters.rows[self._velocity_row, : self.parameters.size]
-        return {"scaled_velocity": row.copy(), "scale": np.float64(self._scale).reshape(())}
+        return {"scaled_velocity": row.copy(), "scale": np.array(self._scale)}
 
     def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Continue from a ``state_dict``. Raises ``InputError`` unless it fits these parameters."""

@@ -39,7 +39,9 @@ def build(problem: Problem) -> Step:
     def train(weights: Any, velocity: Any, indices: Any, inputs: jax.Array, labels: jax.Array) -> Any:
         x, y = inputs[indices], labels[indices]
         (value, accuracy), gradient = jax.value_and_grad(loss_and_accuracy, has_aux=True)(weights, x, y)
-        velocity = jax.tree.map(lambda v, g, w: s.momentum * v + g + s.weight_decay * w, velocity, gradient, weights)
+        velocity = jax.tree.map(
+            lambda v, g, w: s.momentum * v + g + s.weight_decay * w, velocity, gradient, weights
+        )
         weights = jax.tree.map(lambda w, v: w - s.lr * v, weights, velocity)
         return weights, velocity, jnp.stack([value, accuracy])  # one array: one transfer
 

@@ -1,0 +1,68 @@
+"""What surrounds the iterations: the epoch loop, the memory of a run, the time of an import."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from benchmark_contenders.measure import SCRIPTS, BenchmarkError
+from benchmark_contenders.report import quartiles, shown, table
+
+IMPORT = "import time; begin = time.perf_counter(); {}; print(1e3 * (time.perf_counter() - begin))"
+# The launcher is small: Linux counts the memory of the process that starts another one towards its peak.
+PEAK = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+
+
+def run_python(*arguments: str, env: dict[str, str]) -> str:
+    """Standard output of a fresh interpreter."""
+    done = subprocess.run([sys.executable, *arguments], env=env, cwd=SCRIPTS, text=True, capture_output=True)
+    if done.returncode != 0:
+        raise BenchmarkError((done.stderr.strip().splitlines() or ["a process failed"])[-1])
+    return done.stdout
+
+
+def import_time(rounds: int, env: dict[str, str]) -> str:
+    """What ``import mlp`` costs beyond NumPy, in fresh processes that take turns."""
+    statements = {"import numpy": "import numpy", "import numpy, mlp": "import numpy, mlp"}
+    times: dict[str, list[float]] = {name: [] for name in statements}
+    for statement in statements.values():
+        run_python("-c", IMPORT.format(statement), env=env)  # compiles the modules, fills the file cache
+    for _ in range(rounds):
+        for name, statement in statements.items():
+            times[name].append(float(run_python("-c", IMPORT.format(statement), env=env)))
+    rows = [["statement", "ms"], *([f"`{name}`", shown(values, 1)] for name, values in times.items())]
+    numpy_alone, both = (quartiles(values)[1] for values in times.values())
+    return (
+        f"## Import\n\nMedian (quartiles) of {rounds} fresh processes each, in turns: `import mlp` takes "
+        f"**{both - numpy_alone:.1f} ms** beyond NumPy.\n\n{table(rows)}"
+    )
+
+
+def memory(arguments: list[str], env: dict[str, str]) -> str:
+    """Peak resident memory of a run of scripts/run_mlp.py."""
+    script = SCRIPTS / "run_mlp.py"
+    if not script.exists():
+        raise BenchmarkError(f"--memory measures a run of scripts/{script.name}, which is not there")
+    peak = int(run_python("-c", PEAK, sys.executable, str(script), *arguments, env=env))
+    megabytes = peak / (1e6 if sys.platform == "darwin" else 1e3)
+    command = " ".join(["python", f"scripts/{script.name}", *arguments])
+    return f"## Memory\n\nPeak resident memory of `{command}`: **{megabytes:.0f} MB**."
+
+
+def epoch_loop(epochs: int, rounds: int, env: dict[str, str]) -> str:
+    """What the solver adds to its iterations: evaluation, means, progress."""
+    module = "benchmark_contenders.epoch_loop"
+    lines = run_python("-m", module, str(epochs), str(rounds), env=env).splitlines()
+    rows = [["`Solver.fit` / its iterations alone", "ratio"]]
+    for line in lines:
+        name, *values = line.split("\t")
+        rows.append([name, shown([float(value) for value in values], 3)])
+    return (
+        f"## Epoch loop\n\nTime of `Solver.fit` over {epochs} epochs of the default recipe (784–128–10, ReLU, "
+        f"cross-entropy) / time of as many\niterations alone, in turns in one process: median (quartiles) of "
+        f"{rounds} rounds.\n\n{table(rows)}"
+    )

@@ -1,0 +1,132 @@
+"""Runs the contenders of one setting in turns, each in a process of its own, once they agree on the losses."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from benchmark_contenders import CONTENDERS
+from benchmark_contenders.problem import Setting
+
+SCRIPTS = Path(__file__).resolve().parent.parent
+SLICE_SECONDS = 0.05
+LOSS_TOLERANCE = 1e-3  # relative
+ACCURACY_TOLERANCE = 0.021  # of 100 images, two may fall on the other side of a near tie
+
+
+class BenchmarkError(Exception):
+    """The benchmark cannot give an honest answer; the message says why."""
+
+
+def environment(keep_openblas_coretype: bool) -> dict[str, str]:
+    """One thread everywhere, and kernels that each library chooses for this processor."""
+    env = dict(os.environ)
+    env |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    env |= {"JAX_PLATFORMS": "cpu", "TORCHINDUCTOR_COMPILE_THREADS": "1"}
+    if not keep_openblas_coretype:
+        env.pop("OPENBLAS_CORETYPE", None)
+    return env
+
+
+class Worker:
+    """One contender in a process of its own. Between two slices it waits for a line, which costs nothing.
+
+    ``first`` is its first answer: the losses and accuracies of its first steps, or why there are none.
+    """
+
+    def __init__(self, name: str, setting: Setting, env: dict[str, str]) -> None:
+        self.name = name
+        self._messages = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by __exit__
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "benchmark_contenders.worker", name, json.dumps(asdict(setting))],
+            cwd=SCRIPTS, env=env, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._messages,
+        )  # fmt: skip
+        self.first = self._answer()
+
+    def run(self, steps: int, warm_up: int) -> dict[str, float]:
+        """Time a slice of ``steps`` iterations."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"steps": steps, "warm_up": warm_up}) + "\n")
+        self._process.stdin.flush()
+        return self._answer()
+
+    def _answer(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            self._messages.seek(0)
+            last = (self._messages.read().strip().splitlines() or ["it said nothing"])[-1]
+            raise BenchmarkError(f"the process of {CONTENDERS[self.name].title} ended: {last}")
+        return json.loads(line)
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        if kind is not None:
+            self._process.kill()
+        self._process.communicate()  # closes its standard input, at which it ends
+        self._messages.close()
+
+
+def check_agreement(setting: Setting, expected: dict[str, Any], name: str, got: dict[str, Any]) -> None:
+    """Raise ``BenchmarkError`` unless the contender's first steps had the losses and accuracies of mlp's."""
+    if got["losses"][0] is None:
+        return
+    pairs = zip(expected["losses"], expected["accuracies"], got["losses"], got["accuracies"], strict=True)
+    for i, (loss, accuracy, its_loss, its_accuracy) in enumerate(pairs, 1):
+        same = abs(its_loss - loss) <= LOSS_TOLERANCE * abs(loss)
+        if same and its_accuracy is not None:
+            same = abs(its_accuracy - accuracy) <= ACCURACY_TOLERANCE
+        if not same:
+            shown = "none" if its_accuracy is None else f"{its_accuracy:.2f}"
+            raise BenchmarkError(
+                f"{setting.name}: {CONTENDERS[name].title} does not do the same as mlp: at step {i} its loss is "
+                f"{its_loss:.6g} and its accuracy {shown}, of mlp {loss:.6g} and {accuracy:.2f}; nothing was timed"
+            )
+
+
+def measure(
+    setting: Setting, names: list[str], rounds: int, env: dict[str, str], skipped: dict[str, str]
+) -> dict[str, Any]:
+    """The raw times of one setting, ``{contender: {"steps": n, "seconds": [...], ...}}``, mlp first.
+
+    In each round every contender runs one slice of about 50 ms; the order rotates from round to round. A peer
+    that fails is left out and named in ``skipped``.
+    """
+    with ExitStack() as stack:
+        workers = {}
+        for name in names:
+            worker = stack.enter_context(Worker(name, setting, env))
+            if "failed" in worker.first:
+                if not CONTENDERS[name].is_peer:
+                    raise BenchmarkError(f"{CONTENDERS[name].title} failed: {worker.first['failed']}")
+                skipped[name] = f"failed on {setting.name}: {worker.first['failed']}"
+            elif "unsupported" not in worker.first:
+                workers[name] = worker
+        for name, worker in workers.items():
+            check_agreement(setting, workers["mlp"].first, name, worker.first)
+
+        result: dict[str, Any] = {}
+        for name, worker in workers.items():
+            trial = worker.run(100, warm_up=100)
+            steps = max(10, round(SLICE_SECONDS / (trial["seconds"] / 100)))
+            result[name] = {"steps": steps, "seconds": [], "processor_seconds": []}
+        order = list(workers)
+        for _ in range(rounds):
+            for name in order:
+                times = workers[name].run(result[name]["steps"], warm_up=5)
+                for key, value in times.items():
+                    result[name][key].append(value)
+            order = order[1:] + order[:1]
+        result["mlp"]["blas"] = workers["mlp"].first["blas"]
+    return result

@@ -1,0 +1,119 @@
+"""From raw times to Markdown: per-round ratios, their median and quartiles."""
+
+from __future__ import annotations
+
+import statistics
+from typing import Any
+
+from benchmark_contenders import CONTENDERS
+
+Raw = dict[str, dict[str, Any]]  # contender -> times, of one setting
+
+
+def per_step(times: dict[str, Any]) -> list[float]:
+    """Microseconds per iteration, one number for each round."""
+    return [1e6 * seconds / times["steps"] for seconds in times["seconds"]]
+
+
+def ratios(raw: Raw, name: str) -> list[float]:
+    """Time of mlp / time of a contender, one number for each round."""
+    return [ours / its for ours, its in zip(per_step(raw["mlp"]), per_step(raw[name]), strict=True)]
+
+
+def fastest_peer(raw: Raw) -> str | None:
+    """The other library to which the median ratio is largest."""
+    peers = [name for name in raw if CONTENDERS[name].is_peer]
+    return max(peers, key=lambda name: statistics.median(ratios(raw, name)), default=None)
+
+
+def shown(values: list[float], digits: int = 2) -> str:
+    """Median and quartiles: 1.31 (1.28–1.35)."""
+    low, middle, high = quartiles(values)
+    return f"{middle:.{digits}f} ({low:.{digits}f}–{high:.{digits}f})"
+
+
+def quartiles(values: list[float]) -> tuple[float, float, float]:
+    if len(values) == 1:
+        return values[0], values[0], values[0]
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return low, middle, high
+
+
+def table(rows: list[list[str]]) -> str:
+    """A Markdown table; the first row is the head."""
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    lines.insert(1, "|" + " --- |" + " ---: |" * (len(rows[0]) - 1))
+    return "\n".join(lines)
+
+
+def settings_table(results: dict[str, Raw], names: list[str]) -> str:
+    """One row for each setting: mlp's time, its ratio to each contender and to the fastest peer."""
+    others = [name for name in names if name != "mlp"]
+    with_peers = any(CONTENDERS[name].is_peer for name in others)
+    head = ["setting", "mlp, µs", *(f"/ {CONTENDERS[name].title}" for name in others)]
+    rows = [head + ["/ fastest peer"] * with_peers]
+    for setting, raw in results.items():
+        row = [setting, shown(per_step(raw["mlp"]), digits=0)]
+        row += [shown(ratios(raw, name)) if name in raw else "–" for name in others]
+        if with_peers:
+            best = fastest_peer(raw)
+            row.append("–" if best is None else f"{shown(ratios(raw, best))} {CONTENDERS[best].title}")
+        rows.append(row)
+    return table(rows)
+
+
+def summary_table(results: dict[str, Raw], names: list[str]) -> str:
+    """Of each ratio the median and the extremes over the settings (each one the median of its rounds)."""
+    rows = [["mlp /", "settings", "median", "smallest", "largest"]]
+    columns = {CONTENDERS[name].title: dict.fromkeys(results, name) for name in names if name != "mlp"}
+    columns["fastest peer"] = {s: best for s, raw in results.items() if (best := fastest_peer(raw))}
+    for title, chosen in columns.items():
+        medians = [statistics.median(ratios(results[s], name)) for s, name in chosen.items() if name in results[s]]
+        if medians:
+            numbers = [statistics.median(medians), min(medians), max(medians)]
+            rows.append([title, str(len(medians)), *(f"{number:.2f}" for number in numbers)])
+    return table(rows)
+
+
+def disturbed_share(results: dict[str, Raw]) -> float:
+    """The share of slices in which the core did something else for more than a twentieth of the time."""
+    slices = [
+        seconds > 1.05 * processor
+        for raw in results.values()
+        for times in raw.values()
+        for seconds, processor in zip(times["seconds"], times["processor_seconds"], strict=True)
+    ]
+    return sum(slices) / len(slices)
+
+
+def iteration_report(
+    results: dict[str, Raw], names: list[str], rounds: int, machine: list[str], skipped: dict[str, str]
+) -> str:
+    """The section on one training iteration."""
+    notes = [f"- {CONTENDERS[name].title}: {CONTENDERS[name].note}." for name in names if CONTENDERS[name].note]
+    notes += [f"- {CONTENDERS[name].title} was left out: {reason}" for name, reason in skipped.items()]
+    blas = next(iter(results.values()))["mlp"]["blas"]
+    kernels = "; ".join(blas) or "unknown (pip install threadpoolctl to see)"
+    return "\n".join(
+        [
+            "## One training iteration",
+            "",
+            "Gather a batch of 100 from the 60,000 MNIST images in random order, forward, loss and accuracy as",
+            "numbers, backward, SGD (momentum 0.9, weight decay 1e-5); float32, one thread on one core. Each ratio",
+            "is time of mlp / time of the other: **below 1, mlp is faster**. Medians (and quartiles) over "
+            f"{rounds} rounds",
+            "of alternating slices of about 50 ms. All contenders start from the same weights, see the same",
+            "batches, and their first losses were checked to agree to 1e-3.",
+            "",
+            *(f"- {line}" for line in machine),
+            f"- NumPy's matrix products: {kernels}",
+            f"- Slices disturbed by other work on the core: {disturbed_share(results):.0%}",
+            *notes,
+            "",
+            settings_table(results, names),
+            "",
+            "Over the settings:",
+            "",
+            summary_table(results, names),
+        ]
+    )
