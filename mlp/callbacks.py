@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from numpy.typing import NDArray
+
 if TYPE_CHECKING:
     from mlp.solver import Solver
 
@@ -13,6 +15,7 @@ class Callback:
     """Functions that the solver calls; a subclass writes those it needs. All get the solver itself.
 
     ``row`` is a mapping from names to numbers that depends on configuration and data alone, never on the clock.
+    A callback may add columns to it; callbacks later in the list see them, so those that record come last.
     """
 
     def on_start(self, solver: Solver) -> None:
@@ -32,6 +35,13 @@ class Callback:
 
     def on_end(self, solver: Solver) -> None:
         """After the last epoch."""
+
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """What the callback has gathered and would miss after a resume: arrays, saved with the solver's state."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, NDArray[Any]]) -> None:
+        """Take back what ``state_dict`` gave."""
 
 
 class Progress(Callback):

@@ -72,7 +72,7 @@ class RunConfig:
     """
 
     hidden: list[int] = _setting(
-        [256, 128], "a list of integers of at least 1, such as [256, 128], or []", _is_hidden,
+        [512], "a list of integers of at least 1, such as [256, 128], or []", _is_hidden,
         "widths of the hidden layers; [] for none",
     )  # fmt: skip
     activation: str = _choice("ReLU", lambda: sorted(ACTIVATIONS), "the nonlinearity after each hidden layer")

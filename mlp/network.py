@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from mlp.losses import Loss
 from mlp.parameter import ParameterVector
 
 Array = NDArray[np.floating[Any]]
+Hook = Callable[[Layer, Array], None]
 
 
 class Text(str):
@@ -50,6 +51,7 @@ class Network:
         self.layers = layers
         self._check_layers()
         self._lending = Lending()
+        self._hooks: list[Hook] = []
         named = []
         for i, layer in enumerate(layers):
             layer.name = f"layer {i} {layer!r}"
@@ -86,7 +88,17 @@ class Network:
         x = self._as_input(x)
         for layer in self.layers:
             x = layer.forward(x)
+            for hook in self._hooks:
+                hook(layer, x)
         return x
+
+    def add_hook(self, hook: Hook) -> None:
+        """Call ``hook(layer, y)`` after each layer's forward pass. y may be lent memory: look, or copy."""
+        self._hooks.append(hook)
+
+    def remove_hook(self, hook: Hook) -> None:
+        """Stop calling ``hook``."""
+        self._hooks.remove(hook)
 
     def backward(self, grad_y: Array, input_gradient: bool = False) -> Array | None:
         """Add dL/dparameter to every ``grad``, given dL/dy of the last forward pass.

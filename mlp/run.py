@@ -66,16 +66,16 @@ def run(
         network, loss, optimizer,
         epochs=config.epochs, batch_size=config.batch_size, rng=order, log_every=config.log_every,
     )  # fmt: skip
+    mirror = None
+    if config.tracking != "none":
+        mirror = WandbMirror(folder, config.as_dict(), config.tracking, config.project, config.group)
+    # Those that add columns to a row come before those that record it.
+    watching = (*callbacks, record, checkpoints, mirror, Progress() if progress else None)
+    solver.callbacks = [callback for callback in watching if callback is not None]
     if resume is not None:
         checkpoints.restore(solver)
     write_text(folder / CONFIG, to_yaml(config))
     write_text(folder / ENVIRONMENT, json.dumps(describe_environment(), indent=2) + "\n")
-
-    mirror = None
-    if config.tracking != "none":
-        mirror = WandbMirror(folder, config.as_dict(), config.tracking, config.project, config.group)
-    watching = (record, checkpoints, mirror, Progress() if progress else None, *callbacks)
-    solver.callbacks = [callback for callback in watching if callback is not None]
 
     status, error = "failed", None
     try:

@@ -178,6 +178,9 @@ class Solver:
         """(arrays, JSON-able rest): all that the next step depends on besides the settings and the data."""
         arrays = {f"network/{name}": value for name, value in self.network.state_dict().items()}
         arrays |= {f"optimizer/{name}": value for name, value in self.optimizer.state_dict().items()}
+        for callback in self.callbacks:
+            kind = type(callback).__name__
+            arrays |= {f"{kind}/{name}": value for name, value in callback.state_dict().items()}
         rest = {
             "step": self.step,
             "epoch": self.epoch,
@@ -196,6 +199,8 @@ class Solver:
             parts.setdefault(part, {})[key] = value
         self.network.load_state_dict(parts["network"])
         self.optimizer.load_state_dict(parts["optimizer"])
+        for callback in self.callbacks:
+            callback.load_state_dict(parts.get(type(callback).__name__, {}))
         try:
             self.rng.bit_generator.state = self._order_state = rest["order_state"]
             self.step, self.epoch = int(rest["step"]), int(rest["epoch"])

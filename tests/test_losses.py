@@ -111,9 +111,7 @@ def test_the_loss_does_not_depend_on_the_batches_before(loss):
     rng = np.random.default_rng(0)
     for shape in [(5, 4), (3, 4), (5, 4), (5, 6), (3, 4)]:
         scores, labels = rng.normal(size=shape), rng.integers(0, shape[1], shape[0])
-        fresh = make_loss(
-            next(n for n, c in LOSSES.items() if c is type(loss)), reduction=loss.reduction
-        )
+        fresh = make_loss(next(n for n, c in LOSSES.items() if c is type(loss)), reduction=loss.reduction)
         assert value_and_gradient(loss, scores, labels) == value_and_gradient(fresh, scores, labels)
 
 
@@ -152,13 +150,17 @@ def test_huge_scores_give_finite_losses_without_a_warning(loss, dtype, size):
 @pytest.mark.parametrize(("dtype", "size"), [(np.float32, 1e4), (np.float64, 1e150)])
 def test_huge_scores_give_a_finite_squared_error_without_a_warning(dtype, size):
     loss = MSELoss()
-    assert loss(np.array([[size, -size]], dtype), np.zeros((1, 2), dtype)) == pytest.approx(size * size, rel=1e-6, abs=0)
+    assert loss(np.array([[size, -size]], dtype), np.zeros((1, 2), dtype)) == pytest.approx(
+        size * size, rel=1e-6, abs=0
+    )
     np.testing.assert_array_equal(loss.backward(), np.array([[size, -size]], dtype))
 
 
 def test_cross_entropy_is_never_negative_and_small_where_the_answer_is_sure():
     # -log(1 / (1 + e^-20)) = log(1 + e^-20) = 2.0611536e-9.
-    assert CrossEntropyLoss()(np.array([[20.0, 0.0]]), np.array([0])) == pytest.approx(2.0611536e-9, rel=1e-6, abs=0)
+    assert CrossEntropyLoss()(np.array([[20.0, 0.0]]), np.array([0])) == pytest.approx(
+        2.0611536e-9, rel=1e-6, abs=0
+    )
 
 
 @pytest.mark.parametrize("make", [CrossEntropyLoss, HingeLoss, MSELoss])
@@ -194,7 +196,9 @@ def test_refuses_scores_and_labels(loss, scores, labels, message):
         loss(scores, np.asarray(labels))
 
 
-@pytest.mark.parametrize("targets", [np.zeros((2, 4)), np.zeros((3, 2)), np.zeros((2, 3), bool), np.zeros((2, 3)) * 1j])
+@pytest.mark.parametrize(
+    "targets", [np.zeros((2, 4)), np.zeros((3, 2)), np.zeros((2, 3), bool), np.zeros((2, 3)) * 1j]
+)
 def test_mse_refuses_targets_that_are_neither_scores_nor_labels(targets):
     with pytest.raises(InputError) as error:
         MSELoss()(np.zeros((2, 3)), targets)

@@ -18,7 +18,8 @@ from benchmark_contenders.problem import Setting
 
 SCRIPTS = Path(__file__).resolve().parent.parent
 SLICE_SECONDS = 0.05
-LOSS_TOLERANCE = 1e-3  # relative
+# Relative. What rounding does is about 1e-6; scikit-learn's loss contains its penalty, about 5e-5.
+LOSS_TOLERANCE = 1e-4
 ACCURACY_TOLERANCE = 0.021  # of 100 images, two may fall on the other side of a near tie
 
 

@@ -103,7 +103,7 @@ def iteration_report(
             "is time of mlp / time of the other: **below 1, mlp is faster**. Medians (and quartiles) over "
             f"{rounds} rounds",
             "of alternating slices of about 50 ms. All contenders start from the same weights, see the same",
-            "batches, and their first losses were checked to agree to 1e-3.",
+            "batches, and their first losses were checked to agree to 1e-4.",
             "",
             *(f"- {line}" for line in machine),
             f"- NumPy's matrix products: {kernels}",

@@ -79,7 +79,9 @@ def test_lr_zero_with_nesterov_accumulates_and_does_not_move():
 
 def test_weight_decay_worked_numbers():
     # g = 0, lr = 0.5, decay 0.1: w shrinks by 5 % a step.
-    assert walk(SGD(one_weight(2), lr=0.5, weight_decay=0.1), [0, 0]) == pytest.approx([1.9, 1.805], rel=1e-15, abs=0)
+    assert walk(SGD(one_weight(2), lr=0.5, weight_decay=0.1), [0, 0]) == pytest.approx(
+        [1.9, 1.805], rel=1e-15, abs=0
+    )
     # It enters the velocity: v = 0.2, then 0.5 · 0.2 + 0.1 · 1.9 = 0.29.
     optimizer = SGD(one_weight(2), lr=0.5, momentum=0.5, weight_decay=0.1)
     assert walk(optimizer, [0, 0]) == pytest.approx([1.9, 1.755], rel=1e-15, abs=0)

@@ -1,0 +1,197 @@
+"""The same numbers as PyTorch in float64, to 1e-12: layers, losses, optimizers and a whole network."""
+
+import numpy as np
+import pytest
+
+from mlp import SGD, CrossEntropyLoss, GeLU, HingeLoss, Linear, MSELoss, Network, ReLU, Sigmoid
+from mlp.initializers import normal
+from mlp.parameter import Parameter, ParameterVector
+
+torch = pytest.importorskip("torch", reason="PyTorch is the oracle of these tests and is not installed")
+nn, F = torch.nn, torch.nn.functional
+
+N, FEATURES, CLASSES = 9, 6, 5
+
+
+def tensor(array: np.ndarray, requires_grad: bool = False):
+    """A copy in PyTorch."""
+    return torch.tensor(np.ascontiguousarray(array), requires_grad=requires_grad)
+
+
+def close(actual, expected) -> None:
+    expected = expected.detach().numpy() if isinstance(expected, torch.Tensor) else expected
+    np.testing.assert_allclose(actual, expected, rtol=1e-12, atol=1e-12)
+
+
+def to_torch(layer):
+    """PyTorch's twin of a layer; its weight is the transpose of ours."""
+    match layer:
+        case Linear():
+            twin = nn.Linear(
+                layer.in_features, layer.out_features, bias=layer.bias is not None, dtype=torch.float64
+            )
+            twin.weight.data = tensor(layer.weight.data.T)
+            if layer.bias is not None:
+                twin.bias.data = tensor(layer.bias.data)
+            return twin
+        case ReLU():
+            return nn.ReLU()
+        case Sigmoid():
+            return nn.Sigmoid()
+        case GeLU():
+            return nn.GELU(approximate=layer.approximate)
+    raise AssertionError(f"no twin of {layer!r} in this table")
+
+
+def linear(n_in: int, n_out: int, **options) -> Linear:
+    layer = Linear(n_in, n_out, weight_init=normal(0.7), rng=n_in, dtype=np.float64, **options)
+    if layer.bias is not None:
+        layer.bias.data = np.random.default_rng(n_out).normal(size=n_out)
+    return layer
+
+
+def close_gradients(layer, twin) -> None:
+    for name, p in layer.parameters().items():
+        close(p.grad, getattr(twin, name).grad.T)
+
+
+@pytest.mark.parametrize("shape", [(N, FEATURES), (2, 3, FEATURES), (FEATURES,), (0, FEATURES)], ids=str)
+@pytest.mark.parametrize(
+    "layer",
+    [linear(FEATURES, 4), linear(FEATURES, 4, bias=False), ReLU(), Sigmoid(), GeLU(), GeLU("none")],
+    ids=repr,
+)
+def test_layers(layer, shape):
+    rng = np.random.default_rng(0)
+    x = 4 * rng.normal(size=shape)
+    x[..., 0] = 0
+    twin = to_torch(layer)
+    their_x = tensor(x, requires_grad=True)
+    y, their_y = layer.forward(x), twin(their_x)
+    close(y, their_y)
+    upstream = rng.normal(size=y.shape)
+    layer.zero_grad()
+    close(layer.backward(upstream), torch.autograd.grad(their_y, their_x, tensor(upstream), retain_graph=True)[0])
+    if layer.parameters():
+        their_y.backward(tensor(upstream))
+        close_gradients(layer, twin)
+
+
+def one_hot(labels):
+    return F.one_hot(labels, CLASSES).double()
+
+
+# Ours with class labels, theirs as a function of (scores, labels).
+LOSSES = [
+    (CrossEntropyLoss(), F.cross_entropy),
+    (CrossEntropyLoss("sum"), lambda s, y: F.cross_entropy(s, y, reduction="sum")),
+    (MSELoss("element_mean"), lambda s, y: F.mse_loss(s, one_hot(y))),
+    (MSELoss("sum"), lambda s, y: 0.5 * F.mse_loss(s, one_hot(y), reduction="sum")),
+    (MSELoss("mean"), lambda s, y: 0.5 * CLASSES * F.mse_loss(s, one_hot(y))),
+    (HingeLoss(), lambda s, y: CLASSES * F.multi_margin_loss(s, y)),
+    (HingeLoss(2.5), lambda s, y: CLASSES * F.multi_margin_loss(s, y, margin=2.5)),
+    (HingeLoss(0.3, "sum"), lambda s, y: CLASSES * F.multi_margin_loss(s, y, margin=0.3, reduction="sum")),
+]
+each_loss = pytest.mark.parametrize(("loss", "theirs"), LOSSES, ids=[repr(loss) for loss, _ in LOSSES])
+
+
+@each_loss
+@pytest.mark.parametrize("spread", [0.1, 3, 100])
+def test_losses(loss, theirs, spread):
+    rng = np.random.default_rng(0)
+    scores, labels = spread * rng.normal(size=(N, CLASSES)), rng.integers(0, CLASSES, N)
+    their_scores = tensor(scores, requires_grad=True)
+    expected = theirs(their_scores, tensor(labels))
+    expected.backward()
+    assert loss.forward(scores, labels) == pytest.approx(expected.item(), rel=1e-12)
+    close(loss.backward(), their_scores.grad)
+
+
+def test_mse_with_real_targets():
+    scores, targets = np.random.default_rng(0).normal(size=(2, N, CLASSES))
+    their_scores = tensor(scores, requires_grad=True)
+    expected = F.mse_loss(their_scores, tensor(targets))
+    expected.backward()
+    loss = MSELoss("element_mean")
+    assert loss.forward(scores, targets) == pytest.approx(expected.item(), rel=1e-12)
+    close(loss.backward(), their_scores.grad)
+
+
+OPTIONS = [
+    {},
+    {"weight_decay": 0.1},
+    {"momentum": 0.9},
+    {"momentum": 0.9, "weight_decay": 0.1},
+    {"momentum": 0.9, "nesterov": True},
+    {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1},
+    {"momentum": 0.9, "dampening": 0.9},
+    {"momentum": 0.9, "dampening": 0.3, "weight_decay": 0.1},
+]
+SCHEDULES = {
+    "constant": lambda i: 0.05,
+    "changing": lambda i: 0.1 / (1 + i),
+    "steps and pauses": lambda i: (0.1, 0.1, 0.0, 0.01, 0.3)[i % 5],
+    "from zero": lambda i: 0.01 * i,
+}
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_sgd_step_by_step(options, schedule):
+    rng = np.random.default_rng(0)
+    start = rng.normal(size=20)
+    vector = ParameterVector([Parameter(start.copy(), "w")])
+    ours = SGD(vector, lr=SCHEDULES[schedule](0), **options)
+    theirs = tensor(start, requires_grad=True)
+    optimizer = torch.optim.SGD([theirs], lr=1.0, **options)
+    # PyTorch leaves its very first step undamped, unless there is a buffer already.
+    optimizer.state[theirs]["momentum_buffer"] = torch.zeros_like(theirs)
+    for i in range(50):
+        g = rng.normal(size=20)
+        vector.grad[...] = g
+        theirs.grad = tensor(g)
+        ours.lr = optimizer.param_groups[0]["lr"] = SCHEDULES[schedule](i)
+        ours.step()
+        optimizer.step()
+        close(vector.data, theirs)
+        if "momentum" in options:
+            close(ours.velocity, optimizer.state[theirs]["momentum_buffer"])
+
+
+def make_pair():
+    layers = [linear(FEATURES, 8), GeLU(), linear(8, 7, bias=False), ReLU(), linear(7, CLASSES), Sigmoid()]
+    return Network(*layers), nn.Sequential(*map(to_torch, layers))
+
+
+@each_loss
+def test_gradients_of_a_network(loss, theirs):
+    network, twin = make_pair()
+    rng = np.random.default_rng(0)
+    x, labels = rng.normal(size=(N, FEATURES)), rng.integers(0, CLASSES, N)
+    their_x = tensor(x, requires_grad=True)
+    expected = theirs(twin(their_x), tensor(labels))
+    expected.backward()
+    value = loss.forward(network.forward(x), labels)
+    assert value == pytest.approx(expected.item(), rel=1e-12)
+    close(network.backward(loss.backward(), input_gradient=True), their_x.grad)
+    for layer, module in zip(network, twin, strict=True):
+        close_gradients(layer, module)
+
+
+def test_a_network_learns_step_by_step_like_its_twin():
+    network, twin = make_pair()
+    rng = np.random.default_rng(0)
+    x, labels = rng.normal(size=(N, FEATURES)), rng.integers(0, CLASSES, N)
+    options = {"lr": 0.5, "momentum": 0.9, "weight_decay": 1e-3}
+    ours, theirs = SGD(network.parameters, **options), torch.optim.SGD(twin.parameters(), **options)
+    loss = CrossEntropyLoss()
+    for _ in range(30):
+        value, _ = network.training_step(x, labels, loss)
+        theirs.zero_grad()
+        expected = F.cross_entropy(twin(tensor(x)), tensor(labels))
+        expected.backward()
+        # Rounding errors grow along the path of the weights, so not 1e-12 here.
+        assert value == pytest.approx(expected.item(), rel=1e-9)
+        ours.step()
+        theirs.step()
+    assert value < 1.3 < np.log(CLASSES)  # it did learn
