@@ -9,16 +9,21 @@ Usage: ./train.sh [TARGET] [OPTION ...]
 Makes a virtual environment if none is active, installs the project if it is not, then runs:
 
   (no target)    train on MNIST; every setting is an option: ./train.sh --epochs 20 --activation GeLU
-  gelu, hinge, linear, sigmoid-mse, ...
-                 train with the recipe of that name in configs/
-  benchmark      measure this library beside PyTorch, JAX and scikit-learn (installs them: several GB on some
-                 machines), see ./train.sh benchmark --help
+  RECIPE         train with configs/RECIPE.yaml:
+                 @RECIPES@
+  EXPERIMENT     all runs of configs/experiments/EXPERIMENT.yaml, on all cores:
+                 @EXPERIMENTS@
+  report         all experiments, then the report with its tables and figures (about an hour on two cores;
+                 report --quick takes a few minutes). What was stopped goes on where it was.
+  benchmark      measure this library beside PyTorch, JAX and scikit-learn, which are installed first
   test           run the tests, as ./scripts/test.sh does
+  settings       list all settings of a run
 
   ./train.sh --resume FOLDER    continue a run that was stopped
-  ./train.sh --help             this text; the settings: ./train.sh settings
 EOF
 }
+
+names() { (cd "$1" && for file in *.yaml; do printf '%s ' "${file%.yaml}"; done); }
 
 folder=$(cd "$(dirname "$0")" && pwd)
 source "$folder/scripts/setup.sh"
@@ -30,7 +35,14 @@ if [ $# -gt 0 ] && [[ $1 != -* ]]; then
 fi
 case "$target" in
     "")
-        case "${1:-}" in -h | --help) usage; exit 0 ;; esac
+        case "${1:-}" in
+            -h | --help)
+                text=$(usage)
+                text=${text/@RECIPES@/$(names "$folder/configs")}
+                echo "${text/@EXPERIMENTS@/$(names "$folder/configs/experiments")}"
+                exit 0
+                ;;
+        esac
         prepare train
         exec "$PYTHON" "$folder/scripts/run_mlp.py" "$@"
         ;;
@@ -38,18 +50,28 @@ case "$target" in
         prepare train
         exec "$PYTHON" "$folder/scripts/run_mlp.py" --help
         ;;
+    report)
+        prepare train
+        quick=()
+        for option in "$@"; do [ "$option" = --quick ] && quick=(--quick); done
+        "$PYTHON" "$folder/scripts/run_experiment.py" "${quick[@]}" $(names "$folder/configs/experiments")
+        exec "$PYTHON" "$folder/scripts/make_report.py" "$@"
+        ;;
     benchmark)
         prepare train benchmark
         exec "$PYTHON" "$folder/scripts/benchmark.py" "$@"
         ;;
     test) exec "$folder/scripts/test.sh" "$@" ;;
     *)
-        if [ ! -f "$folder/configs/$target.yaml" ]; then
-            echo "train.sh: unknown target '$target'; accepted: settings, benchmark, test, or a recipe:" \
-                "$(cd "$folder/configs" && ls -- *.yaml | sed 's/\.yaml$//' | paste -sd' ')" >&2
-            exit 2
+        if [ -f "$folder/configs/experiments/$target.yaml" ]; then
+            prepare train
+            exec "$PYTHON" "$folder/scripts/run_experiment.py" "$target" "$@"
+        elif [ -f "$folder/configs/$target.yaml" ]; then
+            prepare train
+            exec "$PYTHON" "$folder/scripts/run_mlp.py" --config "$folder/configs/$target.yaml" "$@"
         fi
-        prepare train
-        exec "$PYTHON" "$folder/scripts/run_mlp.py" --config "$folder/configs/$target.yaml" "$@"
+        echo "train.sh: unknown target '$target'; accepted: settings, report, benchmark, test," \
+            "$(names "$folder/configs")$(names "$folder/configs/experiments")" >&2
+        exit 2
         ;;
 esac

@@ -98,6 +98,12 @@ class RunConfig:
     project: str = _setting("mlp", "a text", lambda v: isinstance(v, str) and bool(v), "project name in wandb")
     group: str | None = _text("group of this run in wandb")
     log_every: int = _integer(100, 1, "steps between two records of the training loss")
+    inspect: bool = _setting(
+        False,
+        "true or false",
+        lambda v: isinstance(v, bool),
+        "record how active the hidden neurons are and how large gradients and updates",
+    )
     checkpoint_seconds: float = _number(10.0, "a number >= 0", lambda v: v >= 0, "least time between checkpoints")
 
     def __post_init__(self) -> None:

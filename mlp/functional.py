@@ -5,6 +5,8 @@ All functions keep the dtype of their floating-point argument and never change i
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -70,6 +72,14 @@ def check_labels(labels: ArrayLike, num_classes: int) -> NDArray[np.intp]:
             f"got {wrong.flat[0]}"
         )
     return indices
+
+
+@cache
+def ones(length: int, dtype: np.dtype) -> Array:
+    """A vector of ones, the same read-only array at every call: a sum is a product with it."""
+    vector = np.ones(length, dtype)
+    vector.flags.writeable = False
+    return vector
 
 
 # erf(x) = x A(x^2) for |x| <= 1, and erfc(x) = e^(-x^2) B((x - 4)/(x + 4)) for x >= 0. Both polynomials

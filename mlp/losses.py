@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mlp.buffers import Buffers
 from mlp.checks import check_number, find_name
 from mlp.errors import InputError
-from mlp.functional import check_labels
+from mlp.functional import check_labels, ones
 
 Array = NDArray[np.floating[Any]]
 Labels = NDArray[np.integer[Any]]
@@ -124,8 +124,8 @@ class CrossEntropyLoss(Loss):
         Y = self.one_hot(s, labels, weight)
         z = np.subtract(s, row_max(s), out=self.empty("z", s.shape, s.dtype))
         p = np.exp(z, out=self.empty("p", s.shape, s.dtype))
-        total = p @ np.ones(s.shape[1], s.dtype)  # (N,): sum over the classes
-        loss = weight * float(np.add.reduce(np.log(total))) - float(np.vdot(z, Y))
+        total = p @ ones(s.shape[1], s.dtype)  # (N,): sum over the classes
+        loss = weight * float(np.add.reduce(np.log(total))) - float(z.reshape(-1) @ Y.reshape(-1))
         p *= (weight / total)[:, np.newaxis]
         p -= Y
         self.saved = p.reshape(scores.shape)
@@ -197,7 +197,7 @@ class HingeLoss(Loss):
         weight = self.sample_weight(N)
         loss = weight * float(violation.sum())
         grad = np.multiply(violation > 0, s.dtype.type(weight), out=self.empty("grad", s.shape, s.dtype))
-        grad.reshape(-1)[own] = -(grad @ np.ones(K, s.dtype))
+        grad.reshape(-1)[own] = -(grad @ ones(K, s.dtype))
         self.saved = grad.reshape(scores.shape)
         return loss
 

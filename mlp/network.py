@@ -76,6 +76,8 @@ class Network:
             if id(layer) in seen:
                 raise InputError(f"Network: layer {i} {layer!r} is given twice; make a second one")
             seen.add(id(layer))
+            if any(p.owner is not None for p in layer.parameters().values()):
+                raise InputError(f"Network: layer {i} {layer!r} belongs to another network; copy it with astype")
             expected = getattr(layer, "in_features", None)
             if width is not None and expected is not None and expected != width:
                 raise InputError(f"Network: layer {i} {layer!r} expects {expected} features, but receives {width}")
@@ -135,7 +137,7 @@ class Network:
     def scores(self, x: NDArray[Any], batch_size: int = 1000) -> Array:
         """The same as ``forward``, in batches, so that memory stays small for any number of rows."""
         x = np.asarray(x)
-        if x.ndim == 1 or len(x) <= batch_size:
+        if x.ndim <= 1 or len(x) <= batch_size:
             return self.forward(x)
         return np.concatenate([self.forward(x[i : i + batch_size]) for i in range(0, len(x), batch_size)])
 
@@ -165,9 +167,14 @@ class Network:
         """A copy of this network, sharing no memory with it, that computes in ``dtype``."""
         return Network(*(layer.astype(dtype) for layer in self.layers))
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Network:
+        # Copied one by one, the views would no longer lie in the flat vectors.
+        return self.astype(self.dtype)
+
     def explain_non_finite(self, x: NDArray[Any]) -> str | None:
         """Where the first value that is not finite comes from when this batch goes forward, or None."""
-        x = self._as_input(x)
+        with np.errstate(over="ignore"):
+            x = self._as_input(x)
         if not np.isfinite(x).all():
             return "the input is not finite"
         for layer in self.layers:
@@ -235,6 +242,8 @@ def check_state(state: Mapping[str, NDArray[Any]], shapes: Mapping[str, tuple[in
             )
         )
     for name, shape in shapes.items():
+        if np.asarray(state[name]).dtype.kind not in "fiub":
+            raise InputError(f"{name} must be an array of real numbers, got {np.asarray(state[name]).dtype}")
         if np.shape(state[name]) != shape:
             raise InputError(
                 f"the parameters are of another architecture: {name} has shape {np.shape(state[name])}, "

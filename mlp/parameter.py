@@ -88,6 +88,12 @@ class Parameter:
         grad[...] = self.grad
         self._data, self._grad, self.owner = data, grad, owner
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
+        """A parameter with the same values and gradient in memory of its own."""
+        twin = Parameter(self._data.copy(), self.name)
+        twin.grad[...] = self.grad
+        return twin
+
     def __repr__(self) -> str:
         return f"Parameter({self.name!r}, shape={self.shape}, dtype={self.dtype})"
 

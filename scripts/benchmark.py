@@ -169,7 +169,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.import_time:
             sections.append(import_time(options.rounds, env))
         if options.memory:
-            sections.append(memory([], env))
+            sections.append(memory(env))
         if not sections:
             section, raw = iterations(options, env)
             sections.append(section)

@@ -22,6 +22,7 @@ from mlp import (
 from mlp.gradcheck import check_network
 from mlp.initializers import normal
 from mlp.network import Text
+from mlp.parameter import Parameter
 
 DTYPES = [np.float32, np.float64]
 each_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: d.__name__)
@@ -44,7 +45,7 @@ class Scale(Layer):
 
     def __init__(self):
         super().__init__()
-        self.a = make_parameter([2.0])
+        self.a = Parameter(np.array([2.0]), "a")
 
     def forward(self, x):
         self.saved = x
@@ -53,12 +54,6 @@ class Scale(Layer):
     def backward(self, grad_y):
         self.a.grad[...] += np.vdot(self.recall(), grad_y)
         return grad_y * self.a.data
-
-
-def make_parameter(values, dtype=np.float64):
-    layer = Linear(1, len(values), bias=False, dtype=dtype)
-    layer.weight.data = np.array([values])
-    return layer.weight
 
 
 class TestConstruction:
@@ -82,7 +77,7 @@ class TestConstruction:
 
     @pytest.mark.parametrize("layer", [Linear(5, 5), ReLU()], ids=repr)
     def test_refuses_the_same_layer_twice(self, layer):
-        with pytest.raises(InputError, match="layer 2 .* is given twice"):
+        with pytest.raises(InputError, match=r"layer 2 .* is given twice"):
             Network(Linear(6, 5), layer, layer)
 
     def test_refuses_a_dtype(self):
@@ -93,11 +88,10 @@ class TestConstruction:
         network = make_network()
         x, labels = batch()
         expected = network.training_step(x, labels, CrossEntropyLoss())[0]
-        names, labels_of_layers = list(network.state_dict()), [layer.name for layer in network]
+        names = list(network.state_dict()), [layer.name for layer in network]
         with pytest.raises(InputError, match="belongs to another network"):
             Network(network[2])
-        assert list(network.state_dict()) == names
-        assert [layer.name for layer in network] == labels_of_layers
+        assert (list(network.state_dict()), [layer.name for layer in network]) == names
         assert network.training_step(x, labels, CrossEntropyLoss())[0] == expected
 
     def test_names_and_widths(self):
@@ -321,6 +315,26 @@ class TestGradients:
             network.backward(np.ones((7, 3)))
 
 
+class TestHooks:
+    def test_a_hook_sees_every_layer_and_its_output_and_changes_nothing(self):
+        network, (x, labels) = make_network(), batch()
+        expected = network.training_step(x, labels, CrossEntropyLoss())[0]
+        seen = []
+
+        def watch(layer, y):
+            seen.append((layer, y.copy()))
+
+        network.add_hook(watch)
+        scores = network.forward(x)
+        assert [layer for layer, _ in seen] == list(network)
+        np.testing.assert_array_equal(seen[1][1], np.maximum(seen[0][1], 0))
+        np.testing.assert_array_equal(seen[2][1], scores)
+        assert network.training_step(x, labels, CrossEntropyLoss())[0] == expected
+        network.remove_hook(watch)
+        network.forward(x)
+        assert len(seen) == 6
+
+
 class TestPrediction:
     @each_dtype
     def test_scores_in_batches_equal_forward(self, dtype):
@@ -406,26 +420,22 @@ class TestState:
         np.testing.assert_array_equal(other.parameters.data, network.parameters.data)
 
     @pytest.mark.parametrize(
-        ("change", "message"),
+        ("name", "value", "message"),
         [
-            (lambda s: s.pop("2.bias"), "missing 2.bias"),
-            (lambda s: s.update({"4.bias": np.zeros(4)}), "not in this network: 4.bias"),
-            (lambda s: s.update({"2.bias": np.zeros(5)}), r"2.bias has shape \(5,\), this network needs \(4,\)"),
-            (
-                lambda s: s.update({"2.weight": np.zeros((4, 5))}),
-                r"has shape \(4, 5\), this network needs \(5, 4\)",
-            ),
-            (lambda s: s.update({"2.bias": np.array(list("abcd"))}), "2.bias"),
-            (lambda s: s.update({"2.bias": 1j * np.ones(4)}), "2.bias"),
+            ("2.bias", None, "missing 2.bias"),
+            ("4.bias", np.zeros(4), "not in this network: 4.bias"),
+            ("2.bias", np.zeros(5), r"2.bias has shape \(5,\), this network needs \(4,\)"),
+            ("2.weight", np.zeros((4, 5)), r"2.weight has shape \(4, 5\), this network needs \(5, 4\)"),
+            ("2.bias", np.array(list("abcd")), "2.bias"),
+            ("2.bias", np.full(4, 1j), "2.bias"),
         ],
     )
-    def test_a_state_that_does_not_fit_changes_nothing(self, change, message):
+    def test_a_state_that_does_not_fit_changes_nothing(self, name, value, message):
         network = make_network()
         before = network.parameters.data.copy()
-        state = {name: v + 1 for name, v in network.state_dict().items()}
-        change(state)
+        changed = {n: v + 1 for n, v in network.state_dict().items()} | {name: value}
         with pytest.raises(InputError, match=message):
-            network.load_state_dict(state)
+            network.load_state_dict({n: v for n, v in changed.items() if v is not None})
         np.testing.assert_array_equal(network.parameters.data, before)
 
 

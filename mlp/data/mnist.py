@@ -15,7 +15,6 @@ from mlp.errors import InputError
 SHIPPED = Path(__file__).parent / "mnist"
 # Both spellings are in circulation, packed and unpacked.
 ENDINGS = ("-idx{axes}-ubyte.gz", "-idx{axes}-ubyte", ".idx{axes}-ubyte.gz", ".idx{axes}-ubyte")
-OFFSET = 128.0
 SCALE = 1 / 255
 
 
@@ -36,7 +35,8 @@ def load_mnist(folder: str | os.PathLike[str] | None = None, *, verify: bool = T
         verify: compare the package's own files with their SHA-256. A folder's files are checked for agreeing
             with each other instead.
 
-    Returns (train, test): Datasets with uint8 inputs (n, rows·columns), ``image_shape`` (rows, columns).
+    Returns (train, test): Datasets with ``image_shape`` (rows, columns), whose ``inputs`` (n, rows·columns) hold
+    pixel - 128 as signed bytes, so that a batch has only to be scaled.
 
     Raises InputError for a missing folder or file, a damaged or mislabelled one, or files that do not agree.
 
@@ -61,11 +61,14 @@ def load_mnist(folder: str | os.PathLike[str] | None = None, *, verify: bool = T
         )
     name = "MNIST" if folder is None else place.resolve().name
     classes = 1 + max(int(train_labels.max()), int(test_labels.max()))
-    train = Dataset(
-        train_images, train_labels, offset=OFFSET, scale=SCALE, num_classes=classes, name=f"{name} train"
-    )
-    test = Dataset(test_images, test_labels, offset=OFFSET, scale=SCALE, num_classes=classes, name=f"{name} test")
+    train = Dataset(_centred(train_images), train_labels, scale=SCALE, num_classes=classes, name=f"{name} train")
+    test = Dataset(_centred(test_images), test_labels, scale=SCALE, num_classes=classes, name=f"{name} test")
     return train, test
+
+
+def _centred(pixels: NDArray[np.uint8]) -> NDArray[np.int8]:
+    """pixel - 128, from 0 .. 255 to -128 .. 127: the same bits but for the highest."""
+    return (pixels ^ np.uint8(128)).view(np.int8)
 
 
 def _find(folder: Path, part: str, content: str, axes: int) -> Path:

@@ -9,6 +9,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from mlp.checks import check_dtype, check_integer
 from mlp.errors import InputError
+from mlp.functional import ones
 from mlp.initializers import Initializer, normal, zeros
 from mlp.layers.base import Layer, check_upstream
 from mlp.parameter import Parameter
@@ -79,7 +80,7 @@ class Linear(Layer):
         self.weight.accumulate(np.matmul, x.T, dy)
         if self.bias is not None:
             # A product with ones is the sum over the batch, by the fastest routine there is for it.
-            self.bias.accumulate(np.matmul, np.ones(len(dy), dy.dtype), dy)
+            self.bias.accumulate(np.matmul, ones(len(dy), dy.dtype), dy)
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         return (*input_shape[:-1], self.out_features)

@@ -12,6 +12,9 @@ from mlp.checks import check_number
 from mlp.errors import InputError
 from mlp.parameter import Parameter, ParameterVector
 
+# Long vectors are updated in blocks that stay in the cache from one operation to the next.
+BLOCK = 2**18
+
 
 class SGD:
     """The heavy-ball method: for weights w, gradients g and a velocity v that starts at 0, each step is
@@ -55,6 +58,8 @@ class SGD:
         # and moves to the other with each step, so each step reads three neighbouring rows and writes a fourth.
         self._velocity_row = 0
         self.parameters.rows[[0, 3]] = 0
+        length = self.parameters.length
+        self._blocks = [slice(start, start + BLOCK) for start in range(0, length, BLOCK)]
         # The velocity is kept times the learning rate, as the step it stands for: then w -= row is all.
         self._scale = self.lr if self.lr > 0 else 1.0
 
@@ -69,15 +74,17 @@ class SGD:
             self._scale = self.lr
         lr, mu, keep = self._scale, self.momentum, 1 - self.dampening
 
-        combine(rows, old, mu, lr * keep, lr * keep * self.weight_decay, out=rows[new])
+        for part in self._blocks:
+            block = rows[:, part]
+            combine(block, old, mu, lr * keep, lr * keep * self.weight_decay, out=block[new])
+            change = block[new]
+            if self.nesterov:
+                # The old velocity is not needed any more: its row holds the change.
+                change = np.multiply(block[new], mu, out=block[old])
+                change += combine(block, new, 0, lr, lr * self.weight_decay)
+            if self.lr > 0:
+                block[2] -= change
         self._velocity_row = new
-        change = rows[new]
-        if self.nesterov:
-            # The old velocity is not needed any more: its row holds the change.
-            change = np.multiply(rows[new], mu, out=rows[old])
-            change += combine(rows, new, 0, lr, lr * self.weight_decay)
-        if self.lr > 0:
-            rows[2] -= change
 
     @property
     def velocity(self) -> NDArray[np.floating[Any]]:
@@ -112,5 +119,5 @@ def combine(
     The product reads every vector once; the same sum written with * and + would pass five times over memory.
     """
     if velocity_row == 0:
-        return np.dot(np.array([v, g, w], rows.dtype), rows[0:3], out=out)
-    return np.dot(np.array([g, w, v], rows.dtype), rows[1:4], out=out)
+        return np.matmul(np.array([v, g, w], rows.dtype), rows[0:3], out=out)
+    return np.matmul(np.array([g, w, v], rows.dtype), rows[1:4], out=out)

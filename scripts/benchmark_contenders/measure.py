@@ -18,6 +18,9 @@ from benchmark_contenders.problem import Setting
 
 SCRIPTS = Path(__file__).resolve().parent.parent
 SLICE_SECONDS = 0.05
+# A slice is taken again, up to so many times, if the core did something else for so much of it.
+ATTEMPTS = 5
+DISTURBED = 1.03
 # Relative. What rounding does is about 1e-6; scikit-learn's loss contains its penalty, about 5e-5.
 LOSS_TOLERANCE = 1e-4
 ACCURACY_TOLERANCE = 0.021  # of 100 images, two may fall on the other side of a near tie
@@ -59,6 +62,16 @@ class Worker:
         self._process.stdin.write(json.dumps({"steps": steps, "warm_up": warm_up}) + "\n")
         self._process.stdin.flush()
         return self._answer()
+
+    def run_undisturbed(self, steps: int, warm_up: int) -> dict[str, float]:
+        """The first of a few slices in which the contender had the core to itself, else the last."""
+        attempts = 0
+        while True:
+            times = self.run(steps, warm_up)
+            attempts += 1
+            undisturbed = times["seconds"] <= DISTURBED * times["processor_seconds"]
+            if undisturbed or attempts == ATTEMPTS:
+                return times | {"attempts": attempts}
 
     def _answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None
@@ -121,11 +134,11 @@ def measure(
         for name, worker in workers.items():
             trial = worker.run(100, warm_up=100)
             steps = max(10, round(SLICE_SECONDS / (trial["seconds"] / 100)))
-            result[name] = {"steps": steps, "seconds": [], "processor_seconds": []}
+            result[name] = {"steps": steps, "seconds": [], "processor_seconds": [], "attempts": []}
         order = list(workers)
         for _ in range(rounds):
             for name in order:
-                times = workers[name].run(result[name]["steps"], warm_up=5)
+                times = workers[name].run_undisturbed(result[name]["steps"], warm_up=5)
                 for key, value in times.items():
                     result[name][key].append(value)
             order = order[1:] + order[:1]

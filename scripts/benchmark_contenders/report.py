@@ -6,6 +6,7 @@ import statistics
 from typing import Any
 
 from benchmark_contenders import CONTENDERS
+from benchmark_contenders.measure import ATTEMPTS
 
 Raw = dict[str, dict[str, Any]]  # contender -> times, of one setting
 
@@ -75,15 +76,11 @@ def summary_table(results: dict[str, Raw], names: list[str]) -> str:
     return table(rows)
 
 
-def disturbed_share(results: dict[str, Raw]) -> float:
-    """The share of slices in which the core did something else for more than a twentieth of the time."""
-    slices = [
-        seconds > 1.05 * processor
-        for raw in results.values()
-        for times in raw.values()
-        for seconds, processor in zip(times["seconds"], times["processor_seconds"], strict=True)
-    ]
-    return sum(slices) / len(slices)
+def disturbances(results: dict[str, Raw]) -> str:
+    """How often a slice was taken again because the core did something else meanwhile."""
+    attempts = [count for raw in results.values() for times in raw.values() for count in times["attempts"]]
+    again, still = sum(count > 1 for count in attempts), sum(count == ATTEMPTS for count in attempts)
+    return f"{again} of {len(attempts)} slices were disturbed and taken again, {still} of them {ATTEMPTS} times"
 
 
 def iteration_report(
@@ -107,7 +104,7 @@ def iteration_report(
             "",
             *(f"- {line}" for line in machine),
             f"- NumPy's matrix products: {kernels}",
-            f"- Slices disturbed by other work on the core: {disturbed_share(results):.0%}",
+            f"- Other work on the core: {disturbances(results)}",
             *notes,
             "",
             settings_table(results, names),
