@@ -36,6 +36,9 @@ class Callback:
     def on_end(self, solver: Solver) -> None:
         """After the last epoch."""
 
+    def on_close(self, solver: Solver) -> None:
+        """Last of all, also after an error: for letting go of what ``on_start`` took."""
+
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """What the callback has gathered and would miss after a resume: arrays, saved with the solver's state."""
         return {}
@@ -75,12 +78,9 @@ class Progress(Callback):
         self._bar.update(solver.step - self._bar.n)
         self._show(solver)
 
-    def on_interrupt(self, solver: Solver) -> None:
-        self._bar.close()
-
-    def on_end(self, solver: Solver) -> None:
-        self._bar.update(solver.step - self._bar.n)
-        self._bar.close()
+    def on_close(self, solver: Solver) -> None:
+        if self._bar is not None:
+            self._bar.close()
 
     def _show(self, solver: Solver) -> None:
         self._bar.set_description(f"epoch {min(solver.epoch + 1, solver.epochs)}/{solver.epochs}")

@@ -25,6 +25,7 @@ from mlp.data import load_mnist
 from mlp.errors import InputError
 from mlp.files import make_folder, write_text
 from mlp.history import History
+from mlp.inspection import GradientFlow, NeuronActivity
 from mlp.plots import save_figure
 from mlp.solver import Interrupted, NotFinite, Solver, evaluate
 from mlp.tracking import CHECKPOINT, Checkpoints, LocalRecord, WandbMirror
@@ -69,6 +70,8 @@ def run(
     mirror = None
     if config.tracking != "none":
         mirror = WandbMirror(folder, config.as_dict(), config.tracking, config.project, config.group)
+    if config.inspect:
+        callbacks = (*callbacks, NeuronActivity(), GradientFlow())
     # Those that add columns to a row come before those that record it.
     watching = (*callbacks, record, checkpoints, mirror, Progress() if progress else None)
     solver.callbacks = [callback for callback in watching if callback is not None]
@@ -88,7 +91,6 @@ def run(
         status, error = "diverged", str(diverged)
         raise
     finally:
-        record.close()
         final: dict[str, Any] = {"status": status, "step": solver.step, "epoch": solver.epoch}
         final |= {"error": error} if error else {}
         if solver.history:

@@ -94,6 +94,7 @@ class Solver:
         self.history = History()
         self.step = 0
         self.epoch = 0
+        self.step_in_epoch = 0
         self.steps_per_epoch = 0
         self.train_seconds = 0.0
         self.evaluation_seconds = 0.0
@@ -110,12 +111,16 @@ class Solver:
         self.steps_per_epoch = len(batches)
         # Overflow is found where it matters, in the loss, and explained there.
         with np.errstate(over="ignore", invalid="ignore"), self._finish_step_on_interrupt():
-            for callback in self.callbacks:
-                callback.on_start(self)
-            while self.epoch < self.epochs:
-                self._run_epoch(batches, test)
-            for callback in self.callbacks:
-                callback.on_end(self)
+            try:
+                for callback in self.callbacks:
+                    callback.on_start(self)
+                while self.epoch < self.epochs:
+                    self._run_epoch(batches, test)
+                for callback in self.callbacks:
+                    callback.on_end(self)
+            finally:
+                for callback in self.callbacks:
+                    callback.on_close(self)
         return self.history
 
     def _run_epoch(self, batches: Batches, test: Dataset | None) -> None:
@@ -124,7 +129,7 @@ class Solver:
         for x, y in self._batches_left(batches):
             self._training_step(x, y, is_classification)
             if self.step % self.log_every == 0:
-                row = {"step": self.step, "epoch": self.step / len(batches)}
+                row = {"step": self.step, "epoch": self.epoch + self.step_in_epoch / len(batches)}
                 row |= self._in_log.row("batch", is_classification)
                 self._in_log.reset()
                 for callback in self.callbacks:
@@ -139,9 +144,14 @@ class Solver:
         row |= self._in_epoch.row("train", is_classification)
         if test is not None:
             row |= evaluate(self.network, self.loss, test, "test")
+            if not math.isfinite(row["test_loss"]):
+                raise NotFinite(
+                    f"the loss on the test data is {row['test_loss']} after step {self.step}", self.step
+                )
         self.train_seconds = trained - begin
         self.evaluation_seconds = time.perf_counter() - trained
         self.epoch += 1
+        self.step_in_epoch = 0
         self._in_epoch.reset()
         self._order_state = self.rng.bit_generator.state
         self.history.append(row)
@@ -151,7 +161,7 @@ class Solver:
     def _batches_left(self, batches: Batches) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
         """The batches of the current epoch that have not been seen."""
         self.rng.bit_generator.state = self._order_state
-        return batches.epoch(self.rng, start=self.step - self.epoch * len(batches))
+        return batches.epoch(self.rng, start=self.step_in_epoch)
 
     def _training_step(self, x: NDArray[Any], y: NDArray[Any], is_classification: bool) -> None:
         loss, scores = self.network.training_step(x, y, self.loss)
@@ -160,6 +170,7 @@ class Solver:
         correct = count_correct(scores, y) if is_classification else 0
         self.optimizer.step()
         self.step += 1
+        self.step_in_epoch += 1
         total = loss / self.loss.sample_weight(len(x))
         self._in_epoch.add(total, correct, len(x))
         self._in_log.add(total, correct, len(x))
@@ -184,6 +195,7 @@ class Solver:
         rest = {
             "step": self.step,
             "epoch": self.epoch,
+            "step_in_epoch": self.step_in_epoch,
             "order_state": self._order_state,
             "in_epoch": vars(self._in_epoch).copy(),
             "in_log": vars(self._in_log).copy(),
@@ -204,6 +216,7 @@ class Solver:
         try:
             self.rng.bit_generator.state = self._order_state = rest["order_state"]
             self.step, self.epoch = int(rest["step"]), int(rest["epoch"])
+            self.step_in_epoch = int(rest["step_in_epoch"])
             vars(self._in_epoch).update(rest["in_epoch"])
             vars(self._in_log).update(rest["in_log"])
             self.history = History([dict(row) for row in rest["history"]])

@@ -50,14 +50,7 @@ class LocalRecord(Callback):
         seconds = {"train_seconds": solver.train_seconds, "evaluation_seconds": solver.evaluation_seconds}
         self._write(TIMING, {"epoch": row["epoch"]} | {name: round(s, 6) for name, s in seconds.items()})
 
-    def on_interrupt(self, solver: Solver) -> None:
-        self.close()
-
-    def on_end(self, solver: Solver) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the files; harmless if they are closed."""
+    def on_close(self, solver: Solver) -> None:
         for file in self._files.values():
             file.close()
 
