@@ -111,6 +111,7 @@ class Solver:
         self.steps_per_epoch = len(batches)
         # Overflow is found where it matters, in the loss, and explained there.
         with np.errstate(over="ignore", invalid="ignore"), self._finish_step_on_interrupt():
+            self._interrupted = False
             try:
                 for callback in self.callbacks:
                     callback.on_start(self)
@@ -189,9 +190,8 @@ class Solver:
         """(arrays, JSON-able rest): all that the next step depends on besides the settings and the data."""
         arrays = {f"network/{name}": value for name, value in self.network.state_dict().items()}
         arrays |= {f"optimizer/{name}": value for name, value in self.optimizer.state_dict().items()}
-        for callback in self.callbacks:
-            kind = type(callback).__name__
-            arrays |= {f"{kind}/{name}": value for name, value in callback.state_dict().items()}
+        for key, callback in self._named_callbacks().items():
+            arrays |= {f"{key}/{name}": value for name, value in callback.state_dict().items()}
         rest = {
             "step": self.step,
             "epoch": self.epoch,
@@ -211,8 +211,9 @@ class Solver:
             parts.setdefault(part, {})[key] = value
         self.network.load_state_dict(parts["network"])
         self.optimizer.load_state_dict(parts["optimizer"])
-        for callback in self.callbacks:
-            callback.load_state_dict(parts.get(type(callback).__name__, {}))
+        for key, callback in self._named_callbacks().items():
+            if key in parts:
+                callback.load_state_dict(parts[key])
         try:
             self.rng.bit_generator.state = self._order_state = rest["order_state"]
             self.step, self.epoch = int(rest["step"]), int(rest["epoch"])
@@ -222,6 +223,14 @@ class Solver:
             self.history = History([dict(row) for row in rest["history"]])
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"not the state of a solver: {error!r}") from error
+
+    def _named_callbacks(self) -> dict[str, Callback]:
+        """The callbacks by class and number within it."""
+        named: dict[str, Callback] = {}
+        for callback in self.callbacks:
+            kind = type(callback).__name__
+            named[f"{kind}{sum(type(c).__name__ == kind for c in named.values())}"] = callback
+        return named
 
     @contextmanager
     def _finish_step_on_interrupt(self) -> Iterator[None]:
