@@ -12,12 +12,13 @@ from mlp.callbacks import Callback, Progress
 from mlp.checkpoint import load, save
 from mlp.data import Dataset, load_mnist
 from mlp.errors import InputError
+from mlp.evaluation import evaluate
 from mlp.history import History
 from mlp.layers import GeLU, Layer, Linear, ReLU, Sigmoid
 from mlp.losses import CrossEntropyLoss, HingeLoss, MSELoss
 from mlp.network import Network
 from mlp.optim import SGD
-from mlp.solver import Solver, evaluate
+from mlp.solver import Solver
 
 __version__ = "0.1.0"
 

@@ -14,7 +14,7 @@ from mlp.errors import InputError
 from mlp.functional import softmax
 from mlp.layers.base import Layer
 from mlp.losses import Loss
-from mlp.parameter import ParameterVector
+from mlp.parameter import Parameter, ParameterVector, check_state
 
 Array = NDArray[np.floating[Any]]
 Hook = Callable[[Layer, Array], None]
@@ -165,7 +165,13 @@ class Network:
 
     def astype(self, dtype: DTypeLike) -> Network:
         """A copy of this network, sharing no memory with it, that computes in ``dtype``."""
-        return Network(*(layer.astype(dtype) for layer in self.layers))
+        twins = [layer.astype(dtype) for layer in self.layers]
+        copies: dict[int, Parameter] = {}
+        for layer, twin in zip(self.layers, twins, strict=True):
+            for name, p in layer.parameters().items():
+                # A parameter that two layers share stays shared.
+                setattr(twin, name, copies.setdefault(id(p), getattr(twin, name)))
+        return Network(*twins)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Network:
         # Copied one by one, the views would no longer lie in the flat vectors.
@@ -226,26 +232,3 @@ class Network:
     def __repr__(self) -> str:
         inner = "".join(f"    {layer!r},\n" for layer in self.layers)
         return f"Network(\n{inner})"
-
-
-def check_state(state: Mapping[str, NDArray[Any]], shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Raise ``InputError`` unless ``state`` has exactly these names with exactly these shapes."""
-    missing = [name for name in shapes if name not in state]
-    extra = [name for name in state if name not in shapes]
-    if missing or extra:
-        raise InputError(
-            "the parameters are of another architecture: "
-            + "; ".join(
-                f"{what} {', '.join(names)}"
-                for what, names in (("missing", missing), ("not in this network:", extra))
-                if names
-            )
-        )
-    for name, shape in shapes.items():
-        if np.asarray(state[name]).dtype.kind not in "fiub":
-            raise InputError(f"{name} must be an array of real numbers, got {np.asarray(state[name]).dtype}")
-        if np.shape(state[name]) != shape:
-            raise InputError(
-                f"the parameters are of another architecture: {name} has shape {np.shape(state[name])}, "
-                f"this network needs {shape}"
-            )

@@ -6,7 +6,7 @@ clipping is one norm, and a checkpoint is names over views.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -39,21 +39,30 @@ class Parameter:
 
     @data.setter
     def data(self, values: NDArray[Any]) -> None:
-        values = np.asarray(values)
-        if values.shape != self._data.shape:
-            raise InputError(
-                f"parameter {self.name or '(unnamed)'} has shape {self._data.shape}, "
-                f"cannot take values of shape {values.shape}"
-            )
-        self._data[...] = values
+        self._copy_into(self._data, values)
 
     @property
     def grad(self) -> Array:
-        """The gradient accumulated since the last ``zero_grad``."""
+        """The gradient accumulated since the last ``zero_grad``; assigning copies, as for the values."""
         if self._cleared:
             self._grad[...] = 0
             self._cleared = False
         return self._grad
+
+    @grad.setter
+    def grad(self, values: NDArray[Any]) -> None:
+        self._copy_into(self._grad, values)
+        self._cleared = False
+
+    def _copy_into(self, place: Array, values: NDArray[Any]) -> None:
+        if values is place:  # after p.grad += ...
+            return
+        if np.shape(values) != place.shape:
+            raise InputError(
+                f"parameter {self.name or '(unnamed)'} has shape {place.shape}, "
+                f"cannot take values of shape {np.shape(values)}"
+            )
+        place[...] = values
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -173,3 +182,26 @@ class ParameterVector:
 
     def __repr__(self) -> str:
         return f"ParameterVector({len(self)} parameters, {self.size:,} numbers, {self.dtype})"
+
+
+def check_state(state: Mapping[str, NDArray[Any]], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise ``InputError`` unless ``state`` has exactly these names with exactly these shapes."""
+    missing = [name for name in shapes if name not in state]
+    extra = [name for name in state if name not in shapes]
+    if missing or extra:
+        raise InputError(
+            "the parameters are of another architecture: "
+            + "; ".join(
+                f"{what} {', '.join(names)}"
+                for what, names in (("missing", missing), ("not in this network:", extra))
+                if names
+            )
+        )
+    for name, shape in shapes.items():
+        if np.asarray(state[name]).dtype.kind not in "fiub":
+            raise InputError(f"{name} must be an array of real numbers, got {np.asarray(state[name]).dtype}")
+        if np.shape(state[name]) != shape:
+            raise InputError(
+                f"the parameters are of another architecture: {name} has shape {np.shape(state[name])}, "
+                f"this network needs {shape}"
+            )

@@ -23,11 +23,12 @@ from mlp.config import (
 )
 from mlp.data import load_mnist
 from mlp.errors import InputError
+from mlp.evaluation import evaluate
 from mlp.files import make_folder, write_text
 from mlp.history import History
 from mlp.inspection import GradientFlow, NeuronActivity
 from mlp.plots import save_figure
-from mlp.solver import Interrupted, NotFinite, Solver, evaluate
+from mlp.solver import Interrupted, NotFinite, Solver
 from mlp.tracking import CHECKPOINT, Checkpoints, LocalRecord, WandbMirror
 
 CONFIG, ENVIRONMENT, FINAL, CURVES = "config.yaml", "environment.json", "final.json", "curves.png"

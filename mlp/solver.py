@@ -17,6 +17,7 @@ from mlp.callbacks import Callback
 from mlp.checks import check_integer
 from mlp.data import Batches, Dataset
 from mlp.errors import InputError
+from mlp.evaluation import Mean, evaluate
 from mlp.history import History
 from mlp.losses import Loss
 from mlp.metrics import count_correct
@@ -36,29 +37,6 @@ class NotFinite(ArithmeticError):
 
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C during training: the step under way was completed first, and ``fit`` can be called to go on."""
-
-
-class Mean:
-    """Loss and accuracy over the samples seen since ``reset``."""
-
-    def __init__(self) -> None:
-        self.loss, self.correct, self.count = 0.0, 0, 0
-
-    def add(self, loss: float, correct: int, count: int) -> None:
-        """``loss`` is the sum over ``count`` samples."""
-        self.loss += loss
-        self.correct += correct
-        self.count += count
-
-    def row(self, prefix: str, with_accuracy: bool) -> dict[str, float]:
-        """{prefix_loss, prefix_accuracy}, the means per sample."""
-        row = {f"{prefix}_loss": self.loss / self.count}
-        if with_accuracy:
-            row[f"{prefix}_accuracy"] = self.correct / self.count
-        return row
-
-    def reset(self) -> None:
-        self.__init__()  # type: ignore[misc]
 
 
 class Solver:
@@ -261,14 +239,3 @@ class Solver:
             kind = "classes" if dataset.is_classification else "targets"
             raise InputError(f"{what} data have {dataset.num_classes} {kind}, the network {outputs} outputs")
         return dataset
-
-
-def evaluate(network: Network, loss: Loss, data: Dataset, prefix: str = "") -> dict[str, float]:
-    """Mean loss and, for classes, accuracy of a network on a data set: {"<prefix>_loss", "<prefix>_accuracy"}."""
-    mean = Mean()
-    with loss.buffers.lending:
-        for x, y in Batches(data, min(1000, len(data)), network.dtype).epoch():
-            scores = network.evaluation_step(x)
-            total = loss.forward(scores, y) / loss.sample_weight(len(x))
-            mean.add(total, count_correct(scores, y) if data.is_classification else 0, len(x))
-    return {name.lstrip("_"): value for name, value in mean.row(prefix, data.is_classification).items()}
