@@ -38,6 +38,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="3 rounds, for a first impression")
     parser.add_argument("--core", type=int, help="the core on which everything runs (default: the last one)")
     parser.add_argument(
+        "--clock", choices=("wall", "processor"), default="wall",
+        help="processor: the time that a process had the core, for a machine that does other work (default: wall)",
+    )  # fmt: skip
+    parser.add_argument(
         "--keep-openblas-coretype", action="store_true",
         help="leave the variable OPENBLAS_CORETYPE as it is; without this, it is removed, so that OpenBLAS chooses "
         "its kernels for this processor as the other libraries do",
@@ -128,7 +132,7 @@ def iterations(options: argparse.Namespace, env: dict[str, str]) -> tuple[str, d
     """The report on the iterations, and the raw times."""
     from benchmark_contenders.measure import measure
     from benchmark_contenders.problem import SETTINGS
-    from benchmark_contenders.report import iteration_report, per_step, quartiles
+    from benchmark_contenders.report import iteration_report, quartiles
 
     wanted = set(options.contenders or CONTENDERS) | {"mlp"}
     names = [name for name in CONTENDERS if name in wanted]  # mlp first: all others are compared with it
@@ -139,11 +143,11 @@ def iterations(options: argparse.Namespace, env: dict[str, str]) -> tuple[str, d
     chosen = list(dict.fromkeys(options.settings or SETTINGS))
     for i, setting in enumerate(chosen, 1):
         running = [name for name in names if name not in skipped]
-        raw = results[setting] = measure(SETTINGS[setting], running, options.rounds, env, skipped)
+        raw = results[setting] = measure(SETTINGS[setting], running, options.rounds, options.clock, env, skipped)
         for name in running:
             if name in skipped:
                 say(f"{CONTENDERS[name].title} is left out from here on: {skipped[name]}")
-        medians = (f"{name} {quartiles(per_step(times))[1]:.0f}" for name, times in raw.items())
+        medians = (f"{name} {quartiles(times['microseconds'])[1]:.0f}" for name, times in raw.items())
         say(f"[{i}/{len(chosen)}] {setting}: {', '.join(medians)} µs")
     report = iteration_report(results, names, options.rounds, machine(options.core), skipped)
     return report, {"machine": machine(options.core), "settings": results}

@@ -75,6 +75,7 @@ def test_raw_times_are_complete(quick):
     for contender in times.values():
         assert contender["steps"] >= 10
         assert len(contender["seconds"]) == len(contender["processor_seconds"]) == 2
+        assert contender["microseconds"] == [1e6 * s / contender["steps"] for s in contender["seconds"]]
 
 
 @pytest.mark.parametrize(
@@ -85,6 +86,7 @@ def test_raw_times_are_complete(quick):
         ["--rounds", "0"],
         ["--rounds", "many"],
         ["--core", "100000"],
+        ["--clock", "sun"],
         ["--output", "no/such/folder/report.md"],
         ["--speed"],
         ["report.md"],
@@ -174,9 +176,9 @@ def test_a_missing_library_is_left_out_with_the_way_to_install_it(monkeypatch):
 
 def test_ratios_are_taken_within_each_round():
     raw = {
-        "mlp": {"steps": 10, "seconds": [1.0, 2.0, 4.0]},
-        "jax": {"steps": 10, "seconds": [1.0, 2.0, 4.0]},
-        "torch-eager": {"steps": 20, "seconds": [4.0, 8.0, 16.0]},
+        "mlp": {"microseconds": [1.0, 2.0, 4.0]},
+        "jax": {"microseconds": [1.0, 2.0, 4.0]},
+        "torch-eager": {"microseconds": [2.0, 4.0, 8.0]},
     }
     assert ratios(raw, "torch-eager") == [0.5, 0.5, 0.5]
     assert fastest_peer(raw) == "jax"

@@ -52,7 +52,7 @@ def linear(n_in: int, n_out: int, **options) -> Linear:
 
 def close_gradients(layer, twin) -> None:
     for name, p in layer.parameters().items():
-        close(p.grad, getattr(twin, name).grad.T)
+        close(p.grad.T, getattr(twin, name).grad)
 
 
 @pytest.mark.parametrize("shape", [(N, FEATURES), (2, 3, FEATURES), (FEATURES,), (0, FEATURES)], ids=str)

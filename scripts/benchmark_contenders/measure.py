@@ -64,7 +64,7 @@ class Worker:
         return self._answer()
 
     def run_undisturbed(self, steps: int, warm_up: int) -> dict[str, float]:
-        """The first of a few slices in which the contender had the core to itself, else the last."""
+        """The first slice of a few in which the contender had the core to itself, else the last of them."""
         attempts = 0
         while True:
             times = self.run(steps, warm_up)
@@ -110,13 +110,15 @@ def check_agreement(setting: Setting, expected: dict[str, Any], name: str, got: 
 
 
 def measure(
-    setting: Setting, names: list[str], rounds: int, env: dict[str, str], skipped: dict[str, str]
+    setting: Setting, names: list[str], rounds: int, clock: str, env: dict[str, str], skipped: dict[str, str]
 ) -> dict[str, Any]:
     """The raw times of one setting, ``{contender: {"steps": n, "seconds": [...], ...}}``, mlp first.
 
-    In each round every contender runs one slice of about 50 ms; the order rotates from round to round. A peer
-    that fails is left out and named in ``skipped``.
+    In each round every contender runs one slice of about 50 ms; the order rotates from round to round. With the
+    wall clock, slices that other work disturbed are taken again. A peer that fails is left out and named in
+    ``skipped``.
     """
+    seconds = "seconds" if clock == "wall" else "processor_seconds"
     with ExitStack() as stack:
         workers = {}
         for name in names:
@@ -133,14 +135,19 @@ def measure(
         result: dict[str, Any] = {}
         for name, worker in workers.items():
             trial = worker.run(100, warm_up=100)
-            steps = max(10, round(SLICE_SECONDS / (trial["seconds"] / 100)))
-            result[name] = {"steps": steps, "seconds": [], "processor_seconds": [], "attempts": []}
+            steps = max(10, round(SLICE_SECONDS / (trial[seconds] / 100)))
+            result[name] = {"steps": steps, "seconds": [], "processor_seconds": []}
+            if clock == "wall":
+                result[name]["attempts"] = []
         order = list(workers)
         for _ in range(rounds):
             for name in order:
-                times = workers[name].run_undisturbed(result[name]["steps"], warm_up=5)
+                run = workers[name].run_undisturbed if clock == "wall" else workers[name].run
+                times = run(result[name]["steps"], warm_up=5)
                 for key, value in times.items():
                     result[name][key].append(value)
             order = order[1:] + order[:1]
+        for times in result.values():
+            times["microseconds"] = [1e6 * value / times["steps"] for value in times[seconds]]  # per iteration
         result["mlp"]["blas"] = workers["mlp"].first["blas"]
     return result

@@ -11,14 +11,9 @@ from benchmark_contenders.measure import ATTEMPTS
 Raw = dict[str, dict[str, Any]]  # contender -> times, of one setting
 
 
-def per_step(times: dict[str, Any]) -> list[float]:
-    """Microseconds per iteration, one number for each round."""
-    return [1e6 * seconds / times["steps"] for seconds in times["seconds"]]
-
-
 def ratios(raw: Raw, name: str) -> list[float]:
     """Time of mlp / time of a contender, one number for each round."""
-    return [ours / its for ours, its in zip(per_step(raw["mlp"]), per_step(raw[name]), strict=True)]
+    return [a / b for a, b in zip(raw["mlp"]["microseconds"], raw[name]["microseconds"], strict=True)]
 
 
 def fastest_peer(raw: Raw) -> str | None:
@@ -54,7 +49,7 @@ def settings_table(results: dict[str, Raw], names: list[str]) -> str:
     head = ["setting", "mlp, µs", *(f"/ {CONTENDERS[name].title}" for name in others)]
     rows = [head + ["/ fastest peer"] * with_peers]
     for setting, raw in results.items():
-        row = [setting, shown(per_step(raw["mlp"]), digits=0)]
+        row = [setting, shown(raw["mlp"]["microseconds"], digits=0)]
         row += [shown(ratios(raw, name)) if name in raw else "–" for name in others]
         if with_peers:
             best = fastest_peer(raw)
@@ -76,11 +71,16 @@ def summary_table(results: dict[str, Raw], names: list[str]) -> str:
     return table(rows)
 
 
-def disturbances(results: dict[str, Raw]) -> str:
-    """How often a slice was taken again because the core did something else meanwhile."""
+def clock(results: dict[str, Raw]) -> str:
+    """Which clock was read, and how often a slice was taken again because of other work on the core."""
+    if "attempts" not in next(iter(results.values()))["mlp"]:
+        return "processor time, which other work on the core changes little"
     attempts = [count for raw in results.values() for times in raw.values() for count in times["attempts"]]
-    again, still = sum(count > 1 for count in attempts), sum(count == ATTEMPTS for count in attempts)
-    return f"{again} of {len(attempts)} slices were disturbed and taken again, {still} of them {ATTEMPTS} times"
+    again, last = sum(count > 1 for count in attempts), sum(count == ATTEMPTS for count in attempts)
+    return (
+        f"wall clock; {again} of {len(attempts)} slices were disturbed by other work and taken again, "
+        f"{last} of them {ATTEMPTS} times"
+    )
 
 
 def iteration_report(
@@ -104,7 +104,7 @@ def iteration_report(
             "",
             *(f"- {line}" for line in machine),
             f"- NumPy's matrix products: {kernels}",
-            f"- Other work on the core: {disturbances(results)}",
+            f"- Clock: {clock(results)}",
             *notes,
             "",
             settings_table(results, names),

@@ -1,0 +1,136 @@
+"""What the tests of training share: a small MNIST, quick settings, the script called here or as a process."""
+
+import json
+import os
+import shutil
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+# One thread adds in one order, here and in the processes that the tests start. Has to come before NumPy.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import numpy as np
+import pytest
+
+from mlp import Dataset, load_mnist
+from mlp.checkpoint import load_arrays
+
+PROJECT = Path(__file__).resolve().parents[1]
+SCRIPT = PROJECT / "scripts" / "run_mlp.py"
+sys.path.insert(0, str(SCRIPT.parent))
+
+TRAIN, TEST = 300, 100
+PATIENCE = 60  # seconds after which a process is taken to hang
+
+
+@pytest.fixture(autouse=True)
+def untracked(monkeypatch):
+    """No test speaks to wandb unless it undoes this."""
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+
+
+@pytest.fixture(scope="session")
+def mnist() -> tuple[Dataset, Dataset]:
+    """The first images of the real MNIST."""
+    train, test = load_mnist()
+    return train[:TRAIN], test[:TEST]
+
+
+@pytest.fixture(scope="session")
+def quick(mnist, tmp_path_factory) -> list[str]:
+    """Options of a run of 3 epochs of 15 steps that takes a few hundredths of a second."""
+    folder = tmp_path_factory.mktemp("idx")
+    for part, data in zip(("train", "t10k"), mnist, strict=True):
+        arrays = {"images-idx3": data.inputs.reshape(-1, 28, 28), "labels-idx1": data.labels.astype(np.uint8)}
+        for name, array in arrays.items():
+            header = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
+            (folder / f"{part}-{name}-ubyte").write_bytes(header + array.tobytes())
+    return [
+        f"--data={folder}", "--hidden=16", "--epochs=3", "--batch_size=20", "--log_every=4",
+        "--checkpoint_seconds=0", "--tracking=none",
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def finished(quick, tmp_path_factory) -> Path:
+    """The folder of a run that was never stopped. Look, and copy before you change it."""
+    return new_run(quick, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def longer(quick, tmp_path_factory) -> Path:
+    """The same with 5 epochs instead of 3."""
+    return new_run([*quick, "--epochs=5"], tmp_path_factory)
+
+
+def new_run(options: list[str], tmp_path_factory) -> Path:
+    from run_mlp import main
+
+    folder = tmp_path_factory.mktemp("run") / "run"
+    assert main([*options, f"--output={folder}"]) == 0
+    return folder
+
+
+@pytest.fixture
+def done(finished, tmp_path) -> Path:
+    """A copy of the folder ``finished``."""
+    return shutil.copytree(finished, tmp_path / "done")
+
+
+@pytest.fixture
+def train(quick, capsys):
+    """train(*options) -> (exit status, stdout, stderr) of the training script, in this process."""
+    from run_mlp import main
+
+    def call(*options: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        status = main([*quick, *map(str, options)])
+        return status, *capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture
+def refused(train):
+    """refused(*options) -> the one line with which the script refuses these options."""
+
+    def call(*options: object) -> str:
+        status, out, err = train(*options)
+        assert (status, err.count("\n")) == (2, 1), (status, out, err)
+        assert err.startswith("run_mlp.py: ")
+        return err.removeprefix("run_mlp.py: ").strip()
+
+    return call
+
+
+def launch(*command: object, **options) -> subprocess.Popen:
+    """A Python process with captured output and nothing to read from."""
+    return subprocess.Popen(
+        [sys.executable, *map(str, command)], text=True, encoding="utf-8",
+        **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options,
+    )  # fmt: skip
+
+
+def wait(process: subprocess.Popen) -> tuple[int, str, str]:
+    """(exit status, stdout, stderr), or a failure if the process hangs."""
+    try:
+        out, err = process.communicate(timeout=PATIENCE)
+    finally:
+        process.kill()
+    return process.returncode, out, err
+
+
+def rows(folder: Path) -> list[dict]:
+    """The lines of a run's metrics.jsonl."""
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def assert_same_run(a: Path, b: Path) -> None:
+    """Bit-identical weights, momentum and metrics, and the same final numbers."""
+    assert (a / "metrics.jsonl").read_bytes() == (b / "metrics.jsonl").read_bytes()
+    assert (a / "final.json").read_bytes() == (b / "final.json").read_bytes()
+    (arrays, rest), (others, other_rest) = (load_arrays(folder / "checkpoint.npz") for folder in (a, b))
+    assert {name: x.tobytes() for name, x in arrays.items()} == {name: x.tobytes() for name, x in others.items()}
+    assert rest["solver"] == other_rest["solver"]
