@@ -29,12 +29,15 @@ class Lending:
 
     def __init__(self) -> None:
         self.is_on = False
+        self._depth = 0
 
     def __enter__(self) -> None:
+        self._depth += 1
         self.is_on = True
 
     def __exit__(self, *error: object) -> None:
-        self.is_on = False
+        self._depth -= 1
+        self.is_on = self._depth > 0
 
 
 class Buffers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -25,10 +26,10 @@ def check_dtype(dtype: DTypeLike) -> np.dtype[Any]:
 
 def check_number(name: str, value: object, low: float, high: float = math.inf) -> float:
     """``value`` as a float. Raises ``InputError`` unless it is a finite number from low to high."""
-    if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool):
-        number = float(value)
-        if math.isfinite(number) and low <= number <= high:
-            return number
+    is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    # Compared before it is converted: a huge integer has no float.
+    if is_number and low <= value <= high and abs(value) <= sys.float_info.max:  # type: ignore[operator, arg-type]
+        return float(value)  # type: ignore[arg-type]
     accepted = f">= {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
     raise InputError(f"{name} must be a finite number {accepted}, got {value!r}")
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import difflib
+import math
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -14,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from mlp.checks import find_name
+from mlp.config_files import check_keys, read_mapping
 from mlp.data import Dataset
 from mlp.errors import InputError
 from mlp.initializers import normal
@@ -42,7 +46,9 @@ def _integer(default: int | None, low: int, help: str) -> Any:
 
 def _number(default: float, accepted: str, check: Callable[[float], bool], help: str) -> Any:
     def is_accepted(v: Any) -> bool:
-        return isinstance(v, int | float) and not isinstance(v, bool) and bool(np.isfinite(v)) and check(v)
+        # Compared before it is converted: a huge integer has no float.
+        is_number = isinstance(v, int | float) and not isinstance(v, bool)
+        return is_number and abs(v) <= sys.float_info.max and check(v)
 
     return _setting(default, accepted, is_accepted, help)
 
@@ -58,6 +64,12 @@ def _choice(default: str, choices: Callable[[], Sequence[str]], help: str) -> An
 
 def _text(help: str) -> Any:
     return _setting(None, "a text, or null", lambda v: v is None or isinstance(v, str), help)
+
+
+def shorten(value: Any, length: int = 60) -> str:
+    """``repr(value)``, cut where it gets long."""
+    text = repr(value)
+    return text if len(text) <= length else f"{text[:length]}..."
 
 
 def _is_hidden(value: Any) -> bool:
@@ -114,7 +126,10 @@ class RunConfig:
         for f in dataclasses.fields(self):
             value = getattr(self, f.name)
             if not f.metadata["check"](value):
-                raise InputError(f"{f.name}: got {value!r}; accepted: {f.metadata['accepted']}")
+                raise InputError(f"{f.name}: got {shorten(value)}; accepted: {f.metadata['accepted']}")
+            if f.type == "float":
+                # One spelling for each value: 1 and 1.0, 0 and -0 are the same setting.
+                object.__setattr__(self, f.name, float(value) + 0.0)
         if self.nesterov and (self.momentum == 0 or self.dampening != 0):
             raise InputError(
                 f"nesterov: got true with momentum {self.momentum:g} and dampening {self.dampening:g}; "
@@ -131,13 +146,23 @@ class RunConfig:
         return {name: (mine[name], others[name]) for name in mine if mine[name] != others[name]}
 
 
+SETTINGS = tuple(f.name for f in dataclasses.fields(RunConfig))
+
+
 def make_network(config: RunConfig, in_features: int, out_features: int, rng: np.random.Generator) -> Network:
     """Linear layers of the configured widths with the activation between them."""
     widths = [in_features, *config.hidden, out_features]
     layers: list[Any] = []
-    for a, b in pairwise(widths):
-        layers += [Linear(a, b, weight_init=normal(config.init_std)), make_activation(config.activation)]
-    return Network(*layers[:-1], rng=rng, dtype=config.dtype)
+    try:
+        # A standard deviation that is too large for the dtype shows up as a loss that is not finite.
+        with np.errstate(over="ignore"):
+            for a, b in pairwise(widths):
+                layers += [Linear(a, b, weight_init=normal(config.init_std)), make_activation(config.activation)]
+            return Network(*layers[:-1], rng=rng, dtype=config.dtype)
+    except (MemoryError, ValueError, OverflowError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"hidden: got {shorten(config.hidden)}; accepted: what fits into memory") from None
 
 
 def make_configured_loss(config: RunConfig) -> Loss:
@@ -170,45 +195,45 @@ def take_samples(config: RunConfig, train: Dataset, test: Dataset) -> tuple[Data
     return parts[0], parts[1]
 
 
+def read_config(path: Path, base: RunConfig | None = None) -> RunConfig:
+    """``base`` (the defaults) with what a YAML file changes. Raises ``InputError`` naming file, key and value."""
+    values = read_mapping(path)
+    check_keys(values, SETTINGS, str(path))
+    try:
+        return dataclasses.replace(base or RunConfig(), **values)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
 def parse_arguments(
-    arguments: Sequence[str], program: str, description: str, base: Path | None = None
+    arguments: Sequence[str], program: str, description: str, base: RunConfig | None = None
 ) -> tuple[RunConfig, dict[str, Any]]:
     """The settings that a command line asks for, and its other options: ``resume``.
 
-    ``--config FILE`` (repeatable) reads YAML, later files and options override earlier ones; ``base`` is a
-    file read before all. Raises ``InputError`` for an unknown key, a wrong type or a value out of range.
+    They are those of ``base`` (the defaults), changed by ``--config FILE`` (repeatable, later files win), changed
+    by the options. Raises ``InputError`` for an unknown key, a wrong type or a value out of range.
     """
     from jsonargparse import ArgumentError, ArgumentParser
 
+    base = base or RunConfig()
     parser = ArgumentParser(prog=program, description=description, exit_on_error=False, allow_abbrev=False)
-    parser.add_argument("--config", action="config", help="YAML file with settings; may be repeated")
-    parser.add_argument("--resume", type=str, default=None, help="folder of a run to continue")
-    defaults = RunConfig()
+    parser.add_argument("--config", action="append", type=str, help="YAML file with settings; may be repeated")
+    parser.add_argument("--resume", type=str, help="folder of a run to continue")
     for f in dataclasses.fields(RunConfig):
         parser.add_argument(
             f"--{f.name}",
             type=_parse_list if f.name == "hidden" else _TYPES[str(f.type)],
-            default=getattr(defaults, f.name),
-            help=f"{f.metadata['help']} ({f.metadata['accepted']})",
+            default=argparse.SUPPRESS,
+            help=f"{f.metadata['help']} ({f.metadata['accepted']}; default: {getattr(base, f.name)!r})",
         )
-    if base is not None:
-        arguments = [f"--config={base}", *arguments]
     try:
         namespace = vars(parser.parse_args(list(arguments)))
     except ArgumentError as error:
         raise InputError(_one_line(str(error))) from None
-    settings = {f.name: namespace[f.name] for f in dataclasses.fields(RunConfig)}
-    return RunConfig(**settings), {"resume": namespace["resume"]}
-
-
-_TYPES: Mapping[str, Any] = {
-    "int": int,
-    "int | None": int | None,
-    "float": float,
-    "str": str,
-    "str | None": str | None,
-    "bool": bool,
-}
+    for file in namespace["config"] or []:
+        base = read_config(Path(file), base)
+    given = {name: namespace[name] for name in SETTINGS if name in namespace}
+    return dataclasses.replace(base, **given), {"resume": namespace["resume"]}
 
 
 def _parse_list(text: Any) -> Any:
@@ -218,15 +243,34 @@ def _parse_list(text: Any) -> Any:
     return [text] if isinstance(text, int) else text
 
 
+def _parse_float(text: Any) -> Any:
+    """The finite number that ``text`` spells; else ``text`` itself, which ``RunConfig`` then refuses."""
+    try:
+        number = float(text)
+    except (ValueError, OverflowError):
+        return text
+    return number if math.isfinite(number) else text
+
+
+_TYPES: Mapping[str, Any] = {
+    "int": int,
+    "int | None": int | None,
+    "float": _parse_float,
+    "str": str,
+    "str | None": str | None,
+    "bool": bool,
+}
+
+
 def _one_line(message: str) -> str:
     """jsonargparse's complaint in this project's words: the key, the value, what is accepted."""
     fields = {f.name: f for f in dataclasses.fields(RunConfig)}
     known = [*fields, "config", "resume"]
-    wrong_value = re.search(r'Parser key "(\w+)":.*?(?:Got value|value|:)\s*(.*)', message, re.DOTALL)
-    if wrong_value and wrong_value[1] in fields:
-        value = re.search(r"Got value: (.*)", message)
-        got = value[1] if value else " ".join(wrong_value[2].split())
-        return f"{wrong_value[1]}: got {got!r}; accepted: {fields[wrong_value[1]].metadata['accepted']}"
+    wrong = re.search(r'(?:Parser key "|argument --)(\w+)', message)
+    if wrong and wrong[1] in fields:
+        value = re.search(r"(?:Got value|Given value): (.*)", message)
+        got = f"got {shorten(value[1])}" if value else " ".join(message.split(":", 1)[-1].split())
+        return f"{wrong[1]}: {got}; accepted: {fields[wrong[1]].metadata['accepted']}"
     unknown = re.search(r"unrecognized arguments: (.*)", message) or re.search(r"Option '(\w+)'", message)
     if unknown:
         key = unknown[1].split("=")[0].split()[0].lstrip("-")

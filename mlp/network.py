@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from mlp.buffers import Buffers, Lending
-from mlp.checks import check_dtype
+from mlp.checks import check_dtype, check_integer
 from mlp.errors import InputError
 from mlp.functional import softmax
 from mlp.layers.base import Layer
@@ -136,7 +136,8 @@ class Network:
 
     def scores(self, x: NDArray[Any], batch_size: int = 1000) -> Array:
         """The same as ``forward``, in batches, so that memory stays small for any number of rows."""
-        x = np.asarray(x)
+        x = self._as_input(x)
+        batch_size = check_integer("batch_size", batch_size, 1)
         if x.ndim <= 1 or len(x) <= batch_size:
             return self.forward(x)
         return np.concatenate([self.forward(x[i : i + batch_size]) for i in range(0, len(x), batch_size)])
@@ -210,7 +211,10 @@ class Network:
 
     def _as_input(self, x: NDArray[Any]) -> Array:
         if not isinstance(x, np.ndarray):
-            x = np.asarray(x)
+            try:
+                x = np.asarray(x)
+            except ValueError as error:
+                raise InputError(f"Network: the input is not an array: {error}") from None
         if x.dtype != self.dtype:
             if x.dtype.kind not in "fiub":
                 raise InputError(f"Network: the input must be an array of real numbers, got {x.dtype}")

@@ -120,7 +120,10 @@ class ParameterVector:
     """
 
     def __init__(self, parameters: Iterable[Parameter], dtype: np.dtype[Any] | None = None) -> None:
-        self.parameters = tuple({id(p): p for p in parameters}.values())
+        given = list(parameters) if isinstance(parameters, Iterable) else [parameters]
+        if not all(isinstance(p, Parameter) for p in given):
+            raise InputError(f"parameters must be those of a network (network.parameters), got {parameters!r}")
+        self.parameters = tuple({id(p): p for p in given}.values())
         if not self.parameters:
             raise InputError("no parameters: at least one layer with weights is needed")
         for p in self.parameters:

@@ -21,15 +21,17 @@ from mlp.config import (
     make_optimizer,
     take_samples,
 )
-from mlp.data import load_mnist
+from mlp.config_files import to_yaml
+from mlp.data import Dataset, load_mnist
 from mlp.errors import InputError
 from mlp.evaluation import evaluate
 from mlp.files import make_folder, write_text
 from mlp.history import History
 from mlp.inspection import GradientFlow, NeuronActivity
 from mlp.plots import save_figure
+from mlp.record import CHECKPOINT, Checkpoints, LocalRecord
 from mlp.solver import Interrupted, NotFinite, Solver
-from mlp.tracking import CHECKPOINT, Checkpoints, LocalRecord, WandbMirror
+from mlp.tracking import WandbMirror
 
 CONFIG, ENVIRONMENT, FINAL, CURVES = "config.yaml", "environment.json", "final.json", "curves.png"
 # A resumed run may go on for longer and be watched differently; anything else would make it another run.
@@ -56,14 +58,15 @@ def run(
     Raises ``InputError`` for anything wrong with configuration, data or folder, ``NotFinite`` if training
     diverges, ``Interrupted`` after Ctrl-C. In each case the folder tells how far it came.
     """
-    train, test = take_samples(config, *load_mnist(config.data))
+    train, test = take_samples(config, *load_data(config))
     init, order = (np.random.default_rng(s) for s in np.random.SeedSequence(config.seed).spawn(2))
     network = make_network(config, train.num_features, train.num_classes, init)
     loss, optimizer = make_configured_loss(config), make_optimizer(config, network)
 
     folder = new_folder(config) if resume is None else resume
     record = LocalRecord(folder)
-    checkpoints = Checkpoints(folder, record, config.checkpoint_seconds)
+    fixed = {name: value for name, value in config.as_dict().items() if name not in MAY_CHANGE}
+    checkpoints = Checkpoints(record, fixed, config.checkpoint_seconds)
     solver = Solver(
         network, loss, optimizer,
         epochs=config.epochs, batch_size=config.batch_size, rng=order, log_every=config.log_every,
@@ -78,28 +81,27 @@ def run(
     solver.callbacks = [callback for callback in watching if callback is not None]
     if resume is not None:
         checkpoints.restore(solver)
-    write_text(folder / CONFIG, to_yaml(config))
+        if config.epochs < solver.epoch:
+            raise InputError(f"epochs: got {config.epochs}; accepted: at least {solver.epoch}, which are done")
+    write_text(folder / CONFIG, to_yaml(config.as_dict()))
     write_text(folder / ENVIRONMENT, json.dumps(describe_environment(), indent=2) + "\n")
 
-    status, error = "failed", None
+    final: dict[str, Any] = {"status": "failed"}
     try:
         solver.fit(train, test)
-        status = "completed"
-    except Interrupted:
-        status = "interrupted"
-        raise
+        # The running means of the last epoch mix as many networks as it has steps; this is the one that was kept.
+        final |= evaluate(network, loss, train, "final_train") | evaluate(network, loss, test, "final_test")
+        final["status"] = "completed"
+    except Interrupted as interrupted:
+        final["status"] = "interrupted"
+        raise Interrupted(f"{interrupted}; the state is saved, and --resume {folder} goes on") from None
     except NotFinite as diverged:
-        status, error = "diverged", str(diverged)
+        final |= {"status": "diverged", "error": str(diverged)}
         raise
     finally:
-        final: dict[str, Any] = {"status": status, "step": solver.step, "epoch": solver.epoch}
-        final |= {"error": error} if error else {}
-        if solver.history:
-            final |= {name: value for name, value in solver.history[-1].items() if name not in final}
-        if status == "completed":
-            # The running means of the last epoch mix 600 networks; this is the one that was kept.
-            final |= evaluate(network, loss, train, "final_train") | evaluate(network, loss, test, "final_test")
-        if status != "failed":
+        last = dict(solver.history[-1]) if solver.history else {}
+        final = last | final | {"step": solver.step, "epoch": solver.epoch}
+        if final["status"] != "failed":
             write_text(folder / FINAL, json.dumps(final, indent=2) + "\n")
             if solver.history:
                 save_figure(solver.history.plot(), folder / CURVES)
@@ -108,15 +110,23 @@ def run(
     return RunResult(folder, solver.history, final)
 
 
+def load_data(config: RunConfig) -> tuple[Dataset, Dataset]:
+    """The configured training and test data. Raises ``InputError`` naming the setting if they cannot be had."""
+    try:
+        return load_mnist(config.data)
+    except InputError as error:
+        raise InputError(f"data: got {config.data!r}; accepted: a folder with four IDX files: {error}") from None
+
+
 def new_folder(config: RunConfig) -> Path:
     """The folder of a new run: the configured one, which must hold no run, or a dated one under runs/."""
     if config.output is not None:
-        folder = Path(config.output)
+        folder = make_folder(Path(config.output))
         if (folder / CONFIG).exists() or (folder / CHECKPOINT).exists():
             raise InputError(
                 f"output: {folder} holds a run already; resume it with --resume {folder}, or name another folder"
             )
-        return make_folder(folder)
+        return folder
     widths = "-".join(map(str, config.hidden)) or "linear"
     name = f"{datetime.now():%Y%m%d-%H%M%S}-{config.loss}-{config.activation}-{widths}-seed{config.seed}"
     for attempt in range(1, 100):
@@ -145,14 +155,6 @@ def check_same_run(stored: RunConfig, asked: RunConfig) -> None:
                 f"{name}: the run to resume has {old!r}, got {new!r}; accepted on resume: a change of "
                 + ", ".join(MAY_CHANGE)
             )
-
-
-def to_yaml(config: RunConfig) -> str:
-    """The settings as YAML, which ``--config`` reads back."""
-    import yaml
-
-    text: str = yaml.safe_dump(config.as_dict(), sort_keys=False)
-    return text
 
 
 def describe_environment() -> dict[str, Any]:

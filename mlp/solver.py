@@ -124,9 +124,7 @@ class Solver:
         if test is not None:
             row |= evaluate(self.network, self.loss, test, "test")
             if not math.isfinite(row["test_loss"]):
-                raise NotFinite(
-                    f"the loss on the test data is {row['test_loss']} after step {self.step}", self.step
-                )
+                raise self._not_finite(row["test_loss"], "on the test data", test.arrays(self.network.dtype)[0])
         self.train_seconds = trained - begin
         self.evaluation_seconds = time.perf_counter() - trained
         self.epoch += 1
@@ -145,7 +143,7 @@ class Solver:
     def _training_step(self, x: NDArray[Any], y: NDArray[Any], is_classification: bool) -> None:
         loss, scores = self.network.training_step(x, y, self.loss)
         if not math.isfinite(loss):
-            raise self._not_finite(loss, x)
+            raise self._not_finite(loss, "", x)
         correct = count_correct(scores, y) if is_classification else 0
         self.optimizer.step()
         self.step += 1
@@ -156,12 +154,13 @@ class Solver:
         for callback in self.callbacks:
             callback.on_iteration(self, x, y)
 
-    def _not_finite(self, loss: float, x: NDArray[Any]) -> NotFinite:
+    def _not_finite(self, loss: float, where: str, x: NDArray[Any]) -> NotFinite:
+        step = self.step if where else self.step + 1
         reason = self.network.explain_non_finite(x) or "the scores are finite, their loss is not"
         return NotFinite(
-            f"the loss is {loss} at step {self.step + 1} (epoch {self.epoch + 1}): {reason}; "
+            f"the loss {where + ' ' if where else ''}is {loss} at step {step} (epoch {self.epoch + 1}): {reason}; "
             f"a smaller learning rate or momentum usually helps",
-            self.step + 1,
+            step,
         )
 
     def state_dict(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:

@@ -1,131 +1,25 @@
-"""The record of a run: JSON lines in the run's own folder, and their mirror in Weights & Biases.
+"""Weights & Biases as a mirror of a run's local record, which is complete without it.
 
-The local record is complete by itself. The only file that imports wandb, and only when it is used.
+The only file that imports wandb, and only when it is used.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import secrets
-import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlp.callbacks import Callback
-from mlp.checkpoint import load_arrays, save_arrays
-from mlp.errors import InputError
 from mlp.files import write_text
 
 if TYPE_CHECKING:
     from mlp.solver import Solver
 
 log = logging.getLogger("mlp")
-
-METRICS, TIMING, CHECKPOINT = "metrics.jsonl", "timing.jsonl", "checkpoint.npz"
-
-
-class LocalRecord(Callback):
-    """Writes a line of JSON for each record as it comes.
-
-    ``metrics.jsonl`` holds numbers that follow from configuration and data, so two runs of one configuration
-    write the same file. What the clock says goes to ``timing.jsonl``.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._files: dict[str, Any] = {}
-
-    def on_start(self, solver: Solver) -> None:
-        for name in (METRICS, TIMING):
-            self._files[name] = (self.folder / name).open("ab")
-
-    def on_log(self, solver: Solver, row: dict[str, Any]) -> None:
-        self._write(METRICS, row)
-
-    def on_epoch(self, solver: Solver, row: dict[str, Any]) -> None:
-        self._write(METRICS, row)
-        seconds = {"train_seconds": solver.train_seconds, "evaluation_seconds": solver.evaluation_seconds}
-        self._write(TIMING, {"epoch": row["epoch"]} | {name: round(s, 6) for name, s in seconds.items()})
-
-    def on_close(self, solver: Solver) -> None:
-        for file in self._files.values():
-            file.close()
-
-    def _write(self, name: str, row: Mapping[str, Any]) -> None:
-        try:
-            self._files[name].write(json.dumps(row).encode() + b"\n")
-            self._files[name].flush()
-        except OSError as error:
-            raise InputError(f"cannot write {self.folder / name}: {error.strerror or error}") from error
-
-    def sizes(self) -> dict[str, int]:
-        """How many bytes of each file are written, after making sure that they are on the disk."""
-        for file in self._files.values():
-            if not file.closed:
-                os.fsync(file.fileno())
-        return {name: (self.folder / name).stat().st_size for name in (METRICS, TIMING)}
-
-    def cut(self, sizes: Mapping[str, int]) -> None:
-        """Drop all that was written after a checkpoint, whose steps will be made and recorded again.
-
-        Raises ``InputError`` if a file is missing or shorter than it was at the checkpoint.
-        """
-        for name in (METRICS, TIMING):
-            path = self.folder / name
-            have = path.stat().st_size if path.exists() else 0
-            if have < sizes[name]:
-                raise InputError(
-                    f"{path} has {have} bytes, but had {sizes[name]} when the checkpoint was saved: "
-                    f"it was changed since, and the run cannot be continued"
-                )
-            if path.exists():
-                os.truncate(path, sizes[name])
-
-
-class Checkpoints(Callback):
-    """Saves the solver's state into the run's folder: at the start, then after an epoch if ``seconds`` have
-    passed since the last time, after Ctrl-C and at the end. Each replaces the one before."""
-
-    def __init__(self, folder: Path, record: LocalRecord, seconds: float) -> None:
-        self.path, self.record, self.seconds = folder / CHECKPOINT, record, seconds
-        self._saved = 0.0
-
-    def on_start(self, solver: Solver) -> None:
-        self.save(solver)
-
-    def on_epoch(self, solver: Solver, row: dict[str, Any]) -> None:
-        if time.monotonic() - self._saved >= self.seconds:
-            self.save(solver)
-
-    def on_interrupt(self, solver: Solver) -> None:
-        self.save(solver)
-
-    def on_end(self, solver: Solver) -> None:
-        self.save(solver)
-
-    def save(self, solver: Solver) -> None:
-        """Write the checkpoint now."""
-        arrays, rest = solver.state_dict()
-        save_arrays(self.path, arrays, {"format": "mlp run 1", "solver": rest, "records": self.record.sizes()})
-        self._saved = time.monotonic()
-
-    def restore(self, solver: Solver) -> bool:
-        """Bring solver and record back to the last checkpoint; False if none was ever saved."""
-        if not self.path.exists():
-            self.record.cut({METRICS: 0, TIMING: 0})
-            return False
-        arrays, metadata = load_arrays(self.path)
-        if metadata.get("format") != "mlp run 1" or not {"solver", "records"} <= metadata.keys():
-            raise InputError(f"{self.path} is not the checkpoint of a run")
-        try:
-            solver.load_state_dict(arrays, metadata["solver"])
-        except InputError as error:
-            raise InputError(f"{self.path}: {error}") from None
-        self.record.cut(metadata["records"])
-        return True
 
 
 class WandbMirror(Callback):
@@ -206,8 +100,16 @@ class WandbMirror(Callback):
             action()
         except Exception as error:
             self._run = None
+            self._silence()
             reason = " ".join(str(error).split()) or type(error).__name__
             log.warning(
                 "wandb failed (%s: %s); training goes on without it, the record in %s is complete",
                 what, reason, self.folder,
             )  # fmt: skip
+
+    def _silence(self) -> None:
+        """Give up wandb's service process, which would complain again, with a traceback, when Python exits."""
+        with suppress(Exception):
+            import wandb
+
+            wandb.teardown(exit_code=1)

@@ -47,10 +47,13 @@ def quick(mnist, tmp_path_factory) -> list[str]:
         for name, array in arrays.items():
             header = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
             (folder / f"{part}-{name}-ubyte").write_bytes(header + array.tobytes())
-    return [
-        f"--data={folder}", "--hidden=16", "--epochs=3", "--batch_size=20", "--log_every=4",
-        "--checkpoint_seconds=0", "--tracking=none",
-    ]  # fmt: skip
+    settings = {
+        "data": str(folder), "hidden": [16], "epochs": 3, "batch_size": 20, "log_every": 4,
+        "checkpoint_seconds": 0, "tracking": "none",
+    }  # fmt: skip
+    # JSON is YAML; in a file, so that the files and options of a test win.
+    (folder / "quick.yaml").write_text(json.dumps(settings))
+    return [f"--config={folder / 'quick.yaml'}"]
 
 
 @pytest.fixture(scope="session")

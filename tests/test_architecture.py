@@ -23,12 +23,14 @@ TIERS = [
     {"functional", "initializers", "parameter"},
     {"layers", "losses", "regularizers", "optim", "metrics", "calibration", "data"},
     {"network", "gradcheck", "checkpoint"},
-    {"callbacks", "evaluation", "history", "inspection", "tracking"},
+    {"callbacks", "evaluation", "history", "inspection", "record", "tracking"},
     {"solver"},
     {"plots", "parallel", "grading"},
     {"mlp"},  # mlp/__init__.py, the names that users import; from here on they are put to use
+    {"config_files"},
     {"config"},
     {"run"},
+    {"command"},
     {"experiments"},
     {"report"},
     {"scripts"},
@@ -49,7 +51,7 @@ OPTIONAL = {
     "torch": None,
     "tqdm": "callbacks.py",
     "wandb": "tracking.py",
-    "yaml": None,
+    "yaml": "config_files.py",
 }
 FORBIDDEN = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "random", "shelve"}
 # What numpy.random offers besides functions of its hidden global state.

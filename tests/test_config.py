@@ -7,8 +7,15 @@ import yaml
 from conftest import PROJECT, SCRIPT, launch, wait
 
 from mlp import InputError
-from mlp.config import RunConfig, make_configured_loss, make_network, make_optimizer, parse_arguments
-from mlp.run import to_yaml
+from mlp.config import (
+    RunConfig,
+    make_configured_loss,
+    make_network,
+    make_optimizer,
+    parse_arguments,
+    read_config,
+)
+from mlp.config_files import to_yaml
 
 SWEEP = PROJECT / "configs" / "sweep.yaml"  # for wandb, which makes options of it
 RECIPES = sorted(set((PROJECT / "configs").glob("*.yaml")) - {SWEEP})
@@ -74,7 +81,7 @@ def test_every_setting_is_in_the_table():
 def test_default_yaml_is_the_defaults():
     values = yaml.safe_load((PROJECT / "configs" / "default.yaml").read_text(encoding="utf-8"))
     assert set(values) == set(FIELDS)
-    assert RunConfig(**values) == RunConfig() == parse(base=PROJECT / "configs" / "default.yaml") == parse()
+    assert RunConfig(**values) == RunConfig() == read_config(PROJECT / "configs" / "default.yaml") == parse()
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
@@ -107,7 +114,7 @@ def test_every_setting_can_be_given_in_each_way(name, write):
 def test_later_files_and_options_win(write):
     a = write("epochs: 1\nseed: 1\nloss: MSE\n", "a.yaml")
     b = write("epochs: 2\nseed: 2\n", "b.yaml")
-    found = parse(f"--config={a}", f"--config={b}", "--epochs=3", "--hidden=4", "--hidden=5", base=RECIPES[0])
+    found = parse(f"--config={a}", f"--config={b}", "--epochs=3", "--hidden=4", "--hidden=5")
     assert (found.loss, found.seed, found.epochs, found.hidden) == ("MSE", 2, 3, [5])
     assert parse(f"--config={b}", f"--config={a}").seed == 1
 
@@ -131,14 +138,15 @@ def test_what_a_shell_or_a_sweep_may_write(arguments, expected):
 
 @pytest.mark.parametrize(("name", "value"), REFUSED)
 def test_a_wrong_value_is_one_line(name, value, refused, write, tmp_path):
-    ways = [f"--config={write(f'{name}: {value}')}"]
+    file = write(f"{name}: {value}")
+    ways = [f"--config={file}"]
     if name not in TEXTS:
         option = str(yaml.safe_load(value)) if value.strip(".-") in ("nan", "inf") else value
         ways.append(f"--{name}={option}")
     for way in ways:
-        message = refused(f"--output={tmp_path / 'run'}", way)
+        message = refused(f"--output={tmp_path / 'run'}", way).removeprefix(f"{file}: ")
         assert message.startswith(f"{name}: got ")
-        assert any(plain(got) in plain(message) for got in (value, yaml.safe_load(value)))
+        assert any(plain(got)[:40] in plain(message) for got in (value, yaml.safe_load(value)))
         assert "; accepted: " in message
         assert "<class" not in message
     assert not (tmp_path / "run").exists()
@@ -147,8 +155,9 @@ def test_a_wrong_value_is_one_line(name, value, refused, write, tmp_path):
 @pytest.mark.parametrize("name", FIELDS)
 def test_a_misspelt_setting_is_one_line(name, refused, write):
     typo = name[:-1]
-    for way in (f"--config={write(f'{typo}: 1')}", f"--{typo}=1"):
-        assert refused(way) == f"unknown setting {typo!r}; did you mean {name}?"
+    assert refused(f"--{typo}=1") == f"unknown setting {typo!r}; did you mean {name}?"
+    file = write(f"{typo}: 1")
+    assert refused(f"--config={file}") == f"{file}: unknown key {typo!r} (value 1); did you mean {name}?"
     if "_" in name:
         assert f"did you mean {name}?" in refused(f"--{name.replace('_', '-')}=1")
 
@@ -226,7 +235,7 @@ def test_in_python_values_are_checked_as_well(name, value):
 )
 def test_resolved_settings_read_back(settings, write):
     config = RunConfig(**settings)
-    assert parse(base=write(to_yaml(config))) == config
+    assert read_config(write(to_yaml(config.as_dict()))) == config
 
 
 def test_settings_cannot_be_changed():

@@ -11,7 +11,7 @@ import pytest
 from conftest import PATIENCE, PROJECT, SCRIPT, assert_same_run, launch, rows, wait
 
 from mlp import Callback
-from mlp.config import parse_arguments
+from mlp.config import parse_arguments, read_config
 from mlp.run import run
 
 # The training script in a process that gets a signal just before the n-th call of a function.
@@ -119,7 +119,7 @@ def test_a_finished_run_may_be_resumed(done, finished, train):
 def test_more_epochs_equal_a_longer_run(done, longer, train):
     assert train("--epochs=5", f"--resume={done}")[0] == 0
     assert_same_run(done, longer)
-    assert parse_arguments([], "", "", base=done / "config.yaml")[0].epochs == 5
+    assert read_config(done / "config.yaml").epochs == 5
 
 
 def test_fewer_epochs_than_were_made_are_refused(done, refused):
@@ -189,7 +189,7 @@ def test_a_damaged_checkpoint_is_refused(done, finished, refused, train):
 def test_a_checkpoint_of_another_network_is_refused(done, refused, train, tmp_path):
     assert train("--hidden=8", "--epochs=0", f"--output={tmp_path / 'other'}")[0] == 0
     shutil.copy(tmp_path / "other" / "checkpoint.npz", done)
-    assert "checkpoint.npz: the parameters are of another architecture: " in refused(f"--resume={done}")
+    assert "checkpoint.npz is of a run with [8]; accepted: the same" in refused(f"--resume={done}")
 
 
 def test_a_saved_network_is_not_the_checkpoint_of_a_run(done, refused):

@@ -47,14 +47,13 @@ class ReLU(Layer):
         # A row of zeros, not the number 0: NumPy compares two arrays with vector instructions.
         zero = np.zeros(x.shape[-1:], x.dtype)
         y = np.maximum(x, zero, out=self.empty("y", x.shape, x.dtype))
-        self.saved = y
+        self.saved = np.greater(y, 0, out=self.empty("active", y.shape, bool))
         return y
 
     def backward(self, grad_y: Array) -> Array:
-        y = self.recall()
-        check_upstream(self, grad_y, y.shape)
-        active = np.greater(y, 0, out=self.empty("active", y.shape, bool))
-        return np.multiply(grad_y, active, out=self.empty("grad_x", y.shape, grad_y.dtype))
+        active = self.recall()
+        check_upstream(self, grad_y, active.shape)
+        return np.multiply(grad_y, active, out=self.empty("grad_x", active.shape, grad_y.dtype))
 
 
 @register_activation("Sigmoid")
@@ -66,7 +65,7 @@ class Sigmoid(Layer):
 
     def forward(self, x: Array) -> Array:
         y = sigmoid(x, out=self.empty("y", x.shape, x.dtype))
-        self.saved = y
+        self.saved = self.keep_output(y)
         return y
 
     def backward(self, grad_y: Array) -> Array:
@@ -122,7 +121,7 @@ class GeLU(Layer):
         s += 1
         s *= 0.5
         y = np.multiply(x, s, out=self.empty("y", x.shape, x.dtype))
-        self.saved = (y, s, p)
+        self.saved = (self.keep_output(y), s, p)
         return y
 
     def _backward_tanh(self, grad_y: Array) -> Array:

@@ -27,8 +27,8 @@ class Layer:
 
     1. Everything remembered between forward and backward is in ``saved``, and nothing else is. Whoever wants
        several passes in flight takes ``saved`` away and puts it back.
-    2. Arguments are never changed. Results are written into ``self.empty(...)``: new memory, or, inside a
-       training step, memory lent by the network.
+    2. Arguments are never changed. (Nor is x copied: leave it as it is until backward.) Results are written
+       into ``self.empty(...)``: new memory, or, inside a training step, memory lent by the network.
     3. Gradients add up over several backward passes until ``zero_grad()``.
     """
 
@@ -80,6 +80,10 @@ class Layer:
     def empty(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
         """Uninitialised memory for a result: the caller's own, or lent inside a training step."""
         return self.buffers.empty(name, shape, dtype)
+
+    def keep_output(self, y: Array) -> Array:
+        """y for ``saved``: itself if it is lent memory, else a copy, because the caller may write into it."""
+        return y if self.buffers.lending.is_on else y.copy()
 
     def recall(self) -> Any:
         """What forward saved. Raises ``InputError`` if there was no forward pass."""

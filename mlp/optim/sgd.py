@@ -45,7 +45,7 @@ class SGD:
         nesterov: bool = False,
     ) -> None:
         self.parameters = ParameterVector.of(parameters)
-        self.lr = check_number("SGD: lr", lr, 0)
+        self.lr = lr
         self.momentum = check_number("SGD: momentum", momentum, 0, 1)
         self.weight_decay = check_number("SGD: weight_decay", weight_decay, 0)
         self.dampening = check_number("SGD: dampening", dampening, 0, 1)
@@ -62,6 +62,15 @@ class SGD:
         self._blocks = [slice(start, start + BLOCK) for start in range(0, length, BLOCK)]
         # The velocity is kept times the learning rate, as the step it stands for: then w -= row is all.
         self._scale = self.lr if self.lr > 0 else 1.0
+
+    @property
+    def lr(self) -> float:
+        """The learning rate η. Raises ``InputError`` when set to anything but a number >= 0."""
+        return self._lr
+
+    @lr.setter
+    def lr(self, value: float) -> None:
+        self._lr = check_number("SGD: lr", value, 0)
 
     def step(self) -> None:
         """One update of all parameters from their gradients."""
@@ -94,14 +103,20 @@ class SGD:
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """Everything that the next step depends on besides the parameters and the settings: copies."""
         row = self.parameters.rows[self._velocity_row, : self.parameters.size]
-        return {"scaled_velocity": row.copy(), "scale": np.array(self._scale)}
+        # The row belongs to it: the product sums in the order of the rows, which decides the last bit.
+        return {
+            "scaled_velocity": row.copy(),
+            "scale": np.array(self._scale),
+            "row": np.array(self._velocity_row),
+        }
 
     def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Continue from a ``state_dict``. Raises ``InputError`` unless it fits these parameters."""
         shapes = {name: np.shape(value) for name, value in state.items()}
-        expected = {"scaled_velocity": (self.parameters.size,), "scale": ()}
-        if shapes != expected:
+        expected = {"scaled_velocity": (self.parameters.size,), "scale": (), "row": ()}
+        if shapes != expected or int(state["row"]) not in (0, 3):
             raise InputError(f"SGD: a state with {expected} is needed, got {shapes}")
+        self._velocity_row = int(state["row"])
         self.parameters.rows[self._velocity_row, : self.parameters.size] = state["scaled_velocity"]
         self._scale = float(state["scale"])
 

@@ -123,7 +123,9 @@ def many_weights(dtype=np.float64) -> ParameterVector:
 
 
 @each_option
-def test_every_entry_is_treated_as_if_it_were_alone(options):
+@pytest.mark.parametrize("block", [16, 2**18])
+def test_every_entry_is_treated_as_if_it_were_alone(options, block, monkeypatch):
+    monkeypatch.setattr("mlp.optim.sgd.BLOCK", block)
     vector = many_weights()
     start = vector.data.copy()
     gradients = np.random.default_rng(2).normal(size=(6, vector.size))
@@ -152,7 +154,8 @@ def test_a_step_keeps_dtype_memory_and_gradients(options, dtype):
 
 
 @each_option
-def test_a_run_that_was_stopped_continues_bit_for_bit(options):
+@pytest.mark.parametrize("stop", [3, 4])
+def test_a_run_that_was_stopped_continues_bit_for_bit(options, stop):
     gradients = np.random.default_rng(4).normal(size=(9, many_weights().size)).astype(np.float32)
     lrs = np.linspace(0.1, 0.02, 9)
 
@@ -165,11 +168,11 @@ def test_a_run_that_was_stopped_continues_bit_for_bit(options):
     whole = SGD(many_weights(np.float32), lr=0.1, **options)
     run(whole, range(9))
     first = SGD(many_weights(np.float32), lr=0.1, **options)
-    run(first, range(4))
+    run(first, range(stop))
     second = SGD(many_weights(np.float32), lr=0.5, **options)
     second.parameters.data[...] = first.parameters.data
     second.load_state_dict(first.state_dict())
-    run(second, range(4, 9))
+    run(second, range(stop, 9))
     np.testing.assert_array_equal(second.parameters.data, whole.parameters.data)
     np.testing.assert_array_equal(second.velocity, whole.velocity)
 

@@ -1,19 +1,17 @@
-"""Every figure. The only file that imports matplotlib, and only when a figure is drawn."""
+"""Figures of one run and of images."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlp.errors import InputError
-from mlp.files import write_atomically
+from mlp.plots.figure import BLUE, VERMILION, clean, epoch_axis, new_figure
 
-# Blue and vermilion of Okabe and Ito's palette: told apart by colour-blind readers, and in grey print.
-TRAIN, TEST = "#0072B2", "#D55E00"
+TRAIN, TEST = BLUE, VERMILION
 
 
 class Table(Protocol):
@@ -23,16 +21,6 @@ class Table(Protocol):
     def columns(self) -> list[str]: ...
 
     def __getitem__(self, key: str, /) -> Any: ...
-
-
-def new_figure(columns: int) -> tuple[Any, Sequence[Any]]:
-    """A figure with ``columns`` axes in a row. Works without a display, and outside of pyplot's registry."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise InputError("figures need matplotlib: pip install matplotlib") from None
-    figure = Figure(figsize=(4.5 * columns, 3.4), layout="constrained")
-    return figure, figure.subplots(1, columns, squeeze=False)[0]
 
 
 def plot_history(history: Table) -> Any:
@@ -48,13 +36,10 @@ def plot_history(history: Table) -> Any:
             if f"{split}_{name}" in history.columns:
                 values = factor * history[f"{split}_{name}"]
                 ax.plot(epochs, values, style, color=colour, label=split, marker="o", markersize=3)
-        ax.set_xlabel("epoch")
+        epoch_axis(ax)
         ax.set_ylabel("accuracy (%)" if name == "accuracy" else name)
-        ax.xaxis.get_major_locator().set_params(integer=True)
-        ax.grid(alpha=0.3)
         ax.legend(frameon=False)
-        for side in ("top", "right"):
-            ax.spines[side].set_visible(False)
+        clean(ax)
     return figure
 
 
@@ -68,8 +53,3 @@ def plot_images(images: NDArray[Any], titles: Sequence[str] = ()) -> Any:
         if k < len(titles):
             ax.set_title(titles[k], fontsize=9)
     return figure
-
-
-def save_figure(figure: Any, path: str | Path) -> None:
-    """Write a figure as PNG, all of it or nothing. Raises ``InputError`` if that cannot be done."""
-    write_atomically(Path(path), lambda file: figure.savefig(file, format="png", dpi=150))

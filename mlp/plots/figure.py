@@ -1,0 +1,74 @@
+"""New figures and what they share. The only file that imports matplotlib, and only when a figure is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlp.errors import InputError
+from mlp.files import write_atomically
+
+# From Okabe and Ito's palette: told apart by colour-blind readers, and in grey print.
+BLUE, VERMILION, GREEN, BLACK = "#0072B2", "#D55E00", "#009E73", "#000000"
+# Anchors of plasma, dark to light, without the yellow that vanishes on white paper.
+SEQUENCE = ("#0D0887", "#6A00A8", "#B12A90", "#E16462", "#FCA636")
+
+
+def new_grid(rows: int, columns: int, size: tuple[float, float] = (4.5, 3.4), **options: Any) -> tuple[Any, Any]:
+    """A figure and its axes, an array (rows, columns); ``size`` is that of one of them in inches.
+
+    Works without a display, and outside of pyplot's registry. ``options`` are those of ``Figure.subplots``.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise InputError("figures need matplotlib: pip install matplotlib") from None
+    figure = Figure(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def new_figure(columns: int) -> tuple[Any, Sequence[Any]]:
+    """A figure with ``columns`` axes in a row."""
+    figure, axes = new_grid(1, columns)
+    return figure, axes[0]
+
+
+def clean(ax: Any) -> None:
+    """A light grid, no box."""
+    ax.grid(alpha=0.3)
+    for side in ("top", "right"):
+        ax.spines[side].set_visible(False)
+
+
+def epoch_axis(ax: Any, label: bool = True) -> None:
+    """Whole numbers of epochs along x."""
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    if label:
+        ax.set_xlabel("epoch")
+
+
+def shared_legend(figure: Any, columns: int) -> None:
+    """One legend below all axes, each label of theirs once."""
+    found: dict[str, Any] = {}
+    for ax in figure.axes:
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
+            found.setdefault(label, handle)
+    if found:
+        options = {"loc": "outside lower center", "frameon": False, "handlelength": 3}
+        figure.legend(list(found.values()), list(found), ncols=columns, **options)
+
+
+def sequential_colours(count: int) -> list[tuple[float, float, float]]:
+    """``count`` colours from dark to light for ordered values, evenly spaced."""
+    anchors = np.array([[int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)] for colour in SEQUENCE])
+    at = np.linspace(0, len(anchors) - 1, count) if count > 1 else np.zeros(1)
+    channels = [np.interp(at, np.arange(len(anchors)), anchors[:, k]) for k in range(3)]
+    return [(float(r), float(g), float(b)) for r, g, b in zip(*channels, strict=True)]
+
+
+def save_figure(figure: Any, path: str | Path) -> None:
+    """Write a figure as PNG, all of it or nothing. Raises ``InputError`` if that cannot be done."""
+    write_atomically(Path(path), lambda file: figure.savefig(file, format="png", dpi=150))
