@@ -13,8 +13,8 @@ from benchmark_contenders.problem import SETTINGS, Problem
 from benchmark_contenders.with_numpy import build_mlp, make_loss, make_network, make_optimizer
 from mlp import load_mnist
 from mlp.callbacks import Callback, Progress
+from mlp.record import Checkpoints, LocalRecord
 from mlp.solver import Solver
-from mlp.tracking import Checkpoints, LocalRecord
 
 epochs, rounds = int(sys.argv[1]), int(sys.argv[2])
 setting = replace(SETTINGS["single-CE-ReLU"], sizes=(784, 512, 10))  # as in configs/default.yaml
@@ -40,9 +40,8 @@ def fit(evaluate: bool, callbacks: list[Callback]) -> None:
 def fit_and_record(progress: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         record = LocalRecord(Path(folder))
-        checkpoints = Checkpoints(Path(folder), record, seconds=10)
+        checkpoints = Checkpoints(record, {}, seconds=10)
         fit(evaluate=True, callbacks=[record, checkpoints, *([Progress()] if progress else [])])
-        record.close()
 
 
 # What a run does, from little to all of it.

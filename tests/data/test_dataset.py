@@ -44,9 +44,7 @@ def test_attributes():
     assert (data.name, data.offset, data.scale) == ("toy", 128.0, 1 / 255)
     assert data.is_classification
     assert data.image_shape is None
-    assert repr(data) == (
-        "Dataset('toy': 10 samples, 6 features, 3 classes, x = (stored - 128) * 0.00392157)"
-    )
+    assert repr(data) == ("Dataset('toy': 10 samples, 6 features, 3 classes, x = (stored - 128) * 0.00392157)")
     assert Dataset(inputs, labels, num_classes=7).num_classes == 7
 
 

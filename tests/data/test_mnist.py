@@ -76,18 +76,14 @@ def test_missing_folder(tmp_path):
 
 def test_missing_file_names_what_was_looked_for(tmp_path):
     (write_folder(tmp_path) / "t10k-labels-idx1-ubyte").unlink()
-    with pytest.raises(
-        InputError, match=r"no t10k labels; looked for t10k-labels-idx1-ubyte\.gz, .*\.idx1-ubyte"
-    ):
+    with pytest.raises(InputError, match=r"no t10k labels; looked for t10k-labels-idx1-ubyte\.gz, .*\.idx1-ubyte"):
         load_mnist(tmp_path)
 
 
 def test_labels_where_images_are_expected(tmp_path):
     write_folder(tmp_path)
     shutil.copy(tmp_path / "train-labels-idx1-ubyte", tmp_path / "train-images-idx3-ubyte")
-    with pytest.raises(
-        InputError, match=r"train-images.*expected images.*shape \(4,\), which looks like labels"
-    ):
+    with pytest.raises(InputError, match=r"train-images.*expected images.*shape \(4,\), which looks like labels"):
         load_mnist(tmp_path)
 
 
