@@ -51,11 +51,17 @@ case "$target" in
         exec "$PYTHON" "$folder/scripts/run_mlp.py" --help
         ;;
     report)
+        # Of the options, --quick concerns the runs and the report; the others are for the runs.
+        quick=""
+        for option in "$@"; do
+            case "$option" in
+                -h | --help) exec "$0" --help ;;
+                --quick) quick=--quick ;;
+            esac
+        done
         prepare train
-        quick=()
-        for option in "$@"; do [ "$option" = --quick ] && quick=(--quick); done
-        "$PYTHON" "$folder/scripts/run_experiment.py" "${quick[@]}" $(names "$folder/configs/experiments")
-        exec "$PYTHON" "$folder/scripts/make_report.py" "$@"
+        "$PYTHON" "$folder/scripts/run_experiment.py" "$@" $(names "$folder/configs/experiments")
+        exec "$PYTHON" "$folder/scripts/make_report.py" $quick
         ;;
     benchmark)
         prepare train benchmark

@@ -7,7 +7,7 @@
 >>> history = mlp.Solver(network, mlp.CrossEntropyLoss(), optimizer, epochs=3).fit(train, test)
 """
 
-from mlp import data, gradcheck, layers, losses, metrics, network, optim, solver
+from mlp import data, gradcheck, inspection, layers, losses, metrics, network, optim, solver
 from mlp.callbacks import Callback, Progress
 from mlp.checkpoint import load, save
 from mlp.data import Dataset, load_mnist
@@ -42,6 +42,7 @@ __all__ = [
     "data",
     "evaluate",
     "gradcheck",
+    "inspection",
     "layers",
     "load",
     "load_mnist",

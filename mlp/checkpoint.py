@@ -98,9 +98,13 @@ def save(network: Network, path: str | Path) -> None:
 def load(network: Network, path: str | Path) -> Network:
     """Take a network's parameters from ``path`` and return the network.
 
+    The file is one that ``save`` wrote, or the ``checkpoint.npz`` of a run.
+
     Raises ``InputError``, and changes nothing, if the file is damaged or of another architecture.
     """
     arrays, _ = load_arrays(path)
+    prefix = "network/"  # in the checkpoint of a run there is more than the network
+    arrays = {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)} or arrays
     try:
         network.load_state_dict(arrays)
     except InputError as error:

@@ -50,6 +50,7 @@ class Loss:
         self.reduction = reduction
         self.saved: Array | None = None
         self.buffers = Buffers()
+        # The rows of this matrix are what the labels stand for; it is the same in every step.
         self._diagonal: Array = np.eye(0)
         self._value = 1.0
 
@@ -121,12 +122,13 @@ class CrossEntropyLoss(Loss):
         s = check_scores(self, scores)
         labels = check_class_labels(self, scores, targets)
         weight = self.sample_weight(len(s))
-        Y = self.one_hot(s, labels, weight)
+        Y = self.one_hot(s, labels, weight)  # Y / N: each label's entry is the sample's weight
         z = np.subtract(s, row_max(s), out=self.empty("z", s.shape, s.dtype))
         p = np.exp(z, out=self.empty("p", s.shape, s.dtype))
         total = p @ ones(s.shape[1], s.dtype)  # (N,): sum over the classes
+        # mean of log(total) - z_y
         loss = weight * float(np.add.reduce(np.log(total))) - float(z.reshape(-1) @ Y.reshape(-1))
-        p *= (weight / total)[:, np.newaxis]
+        p *= (weight / total)[:, np.newaxis]  # from e^z to softmax, / N
         p -= Y
         self.saved = p.reshape(scores.shape)
         return loss
@@ -144,7 +146,8 @@ class MSELoss(Loss):
 
     Targets are real numbers of the scores' shape, or class labels, which stand for one-hot rows.
     ``reduction="element_mean"`` is PyTorch's MSELoss: no ½, and the mean over samples and outputs alike.
-    The squared error is the negative log-likelihood of Gaussian noise, up to constants.
+    The squared error is the negative log-likelihood of Gaussian noise, up to constants. Scores beyond 1e154 in
+    float64 (1e19 in float32) have squares that no number holds: their loss is inf.
     """
 
     reductions = ("mean", "sum", "element_mean")
@@ -202,7 +205,8 @@ class HingeLoss(Loss):
         return loss
 
     def __repr__(self) -> str:
-        return super().__repr__().replace("(", f"(margin={self.margin:g}, ").replace(", )", ")")
+        options = "" if self.reduction == "mean" else f", reduction={self.reduction!r}"
+        return f"HingeLoss(margin={self.margin:g}{options})"
 
 
 def make_loss(name: str, **options: Any) -> Loss:

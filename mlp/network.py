@@ -61,6 +61,7 @@ class Network:
                 named.append(p)
         self.parameters = ParameterVector(named, None if dtype is None else check_dtype(dtype))
         self.dtype = self.parameters.dtype
+        # No layer below this one needs a gradient.
         self._first_to_learn = next(i for i, layer in enumerate(layers) if layer.parameters())
         if rng is not None:
             generator = np.random.default_rng(rng)

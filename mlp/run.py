@@ -35,7 +35,7 @@ from mlp.tracking import WandbMirror
 
 CONFIG, ENVIRONMENT, FINAL, CURVES = "config.yaml", "environment.json", "final.json", "curves.png"
 # A resumed run may go on for longer and be watched differently; anything else would make it another run.
-MAY_CHANGE = ("epochs", "tracking", "project", "group", "checkpoint_seconds", "output")
+MAY_CHANGE = ("epochs", "tracking", "project", "group", "checkpoint_seconds")
 
 
 @dataclass
@@ -92,9 +92,9 @@ def run(
         # The running means of the last epoch mix as many networks as it has steps; this is the one that was kept.
         final |= evaluate(network, loss, train, "final_train") | evaluate(network, loss, test, "final_test")
         final["status"] = "completed"
-    except Interrupted as interrupted:
+    except KeyboardInterrupt as interrupted:
         final["status"] = "interrupted"
-        raise Interrupted(f"{interrupted}; the state is saved, and --resume {folder} goes on") from None
+        raise Interrupted(f"{interrupted or 'interrupted'}; --resume {folder} goes on") from None
     except NotFinite as diverged:
         final |= {"status": "diverged", "error": str(diverged)}
         raise

@@ -83,6 +83,8 @@ class Solver:
 
     def fit(self, train: Data, test: Data | None = None) -> History:
         """Train until ``epochs`` epochs are complete, counting those of earlier calls."""
+        if self.optimizer.parameters is not self.network.parameters:
+            raise InputError(f"{self.optimizer!r} is an optimizer of other parameters; make one for this network")
         train = self._check(train, "train")
         test = None if test is None else self._check(test, "test")
         batches = Batches(train, self.batch_size, self.network.dtype)
@@ -228,6 +230,8 @@ class Solver:
                 signal.signal(number, handler)
 
     def _check(self, data: Data, what: str) -> Dataset:
+        if not isinstance(data, Dataset) and not (isinstance(data, tuple) and len(data) == 2):
+            raise InputError(f"{what} data must be a Dataset or a pair (inputs, labels), got {type(data).__name__}")
         dataset = data if isinstance(data, Dataset) else Dataset(*data, name=what)
         wanted = self.network.in_features
         if wanted is not None and dataset.num_features != wanted:

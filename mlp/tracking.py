@@ -58,9 +58,11 @@ class WandbMirror(Callback):
         import wandb
 
         mode: Any = os.environ.get("WANDB_MODE") if self.mode == "auto" else self.mode
-        if not mode:
-            # verify=False asks no server: a stored key is enough.
-            mode = "online" if wandb.login(prompt=False, verify=False) else "offline"
+        # verify=False asks no server: a stored key is enough. Without one, init would ask for it, and wait.
+        if mode not in ("offline", "disabled") and not wandb.login(prompt=False, verify=False):
+            if mode == "online":
+                log.warning("wandb: no login is stored (see wandb login), so this run is recorded offline")
+            mode = "offline" if mode in (None, "", "online") else mode
         self._run = wandb.init(
             project=self.project,
             group=self.group,

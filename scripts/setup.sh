@@ -24,11 +24,12 @@ prepare() {
         environment=$VIRTUAL_ENV
     else
         environment=$project/.venv
-        if [ ! -x "$environment/bin/python" ]; then
+        # pip is the last thing that venv installs: without it the environment is half made.
+        if [ ! -x "$environment/bin/pip" ]; then
             local base
             base=$(find_python) || return 1
             echo "Making a virtual environment in $environment" >&2
-            "$base" -m venv "$environment" || return 1
+            "$base" -m venv --clear "$environment" || return 1
         fi
     fi
     PYTHON=$environment/bin/python

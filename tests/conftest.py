@@ -1,10 +1,9 @@
-"""What the tests of training share: a small MNIST, quick settings, the script called here or as a process."""
+"""What the tests of training share: a small MNIST, quick settings, the script called in this process."""
 
 import json
 import os
 import shutil
 import struct
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,16 +12,13 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
+from running import SCRIPT
 
 from mlp import Dataset, load_mnist
-from mlp.checkpoint import load_arrays
 
-PROJECT = Path(__file__).resolve().parents[1]
-SCRIPT = PROJECT / "scripts" / "run_mlp.py"
 sys.path.insert(0, str(SCRIPT.parent))
 
 TRAIN, TEST = 300, 100
-PATIENCE = 60  # seconds after which a process is taken to hang
 
 
 @pytest.fixture(autouse=True)
@@ -106,34 +102,3 @@ def refused(train):
         return err.removeprefix("run_mlp.py: ").strip()
 
     return call
-
-
-def launch(*command: object, **options) -> subprocess.Popen:
-    """A Python process with captured output and nothing to read from."""
-    return subprocess.Popen(
-        [sys.executable, *map(str, command)], text=True, encoding="utf-8",
-        **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options,
-    )  # fmt: skip
-
-
-def wait(process: subprocess.Popen) -> tuple[int, str, str]:
-    """(exit status, stdout, stderr), or a failure if the process hangs."""
-    try:
-        out, err = process.communicate(timeout=PATIENCE)
-    finally:
-        process.kill()
-    return process.returncode, out, err
-
-
-def rows(folder: Path) -> list[dict]:
-    """The lines of a run's metrics.jsonl."""
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-
-
-def assert_same_run(a: Path, b: Path) -> None:
-    """Bit-identical weights, momentum and metrics, and the same final numbers."""
-    assert (a / "metrics.jsonl").read_bytes() == (b / "metrics.jsonl").read_bytes()
-    assert (a / "final.json").read_bytes() == (b / "final.json").read_bytes()
-    (arrays, rest), (others, other_rest) = (load_arrays(folder / "checkpoint.npz") for folder in (a, b))
-    assert {name: x.tobytes() for name, x in arrays.items()} == {name: x.tobytes() for name, x in others.items()}
-    assert rest["solver"] == other_rest["solver"]

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 import yaml
-from conftest import PROJECT, SCRIPT, launch, wait
+from running import PROJECT, SCRIPT, launch, wait
 
 from mlp import InputError
 from mlp.config import (

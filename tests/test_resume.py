@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 import pytest
-from conftest import PATIENCE, PROJECT, SCRIPT, assert_same_run, launch, rows, wait
+from running import PATIENCE, PROJECT, SCRIPT, assert_same_run, launch, rows, wait
 
 from mlp import Callback
 from mlp.config import parse_arguments, read_config

@@ -11,7 +11,7 @@ from pathlib import Path
 import matplotlib.image
 import numpy as np
 import pytest
-from conftest import SCRIPT, assert_same_run, launch, rows, wait
+from running import SCRIPT, assert_same_run, launch, rows, wait
 
 from mlp import Callback, InputError
 from mlp.checkpoint import load_arrays

@@ -4,7 +4,7 @@ import os
 import subprocess
 
 import pytest
-from conftest import PATIENCE, PROJECT
+from running import PATIENCE, PROJECT
 
 SCRIPTS = [PROJECT / "train.sh", *sorted((PROJECT / "scripts").glob("*.sh"))]
 RECIPES = {path.stem for path in (PROJECT / "configs").glob("*.yaml")} - {"default", "report", "sweep"}

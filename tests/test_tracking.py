@@ -10,7 +10,7 @@ from pathlib import Path
 
 import matplotlib
 import pytest
-from conftest import PATIENCE, SCRIPT, assert_same_run, launch, rows, wait
+from running import PATIENCE, SCRIPT, assert_same_run, launch, rows, wait
 
 pytest.importorskip("wandb")
 

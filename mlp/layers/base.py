@@ -26,7 +26,8 @@ class Layer:
     ``Parameter`` is found by ``parameters()`` under its attribute's name. Three rules keep layers simple:
 
     1. Everything remembered between forward and backward is in ``saved``, and nothing else is. Whoever wants
-       several passes in flight takes ``saved`` away and puts it back.
+       several passes in flight takes ``saved`` away and puts it back (outside a training step: inside one it
+       may point into lent memory, which the next pass uses again).
     2. Arguments are never changed. (Nor is x copied: leave it as it is until backward.) Results are written
        into ``self.empty(...)``: new memory, or, inside a training step, memory lent by the network.
     3. Gradients add up over several backward passes until ``zero_grad()``.

@@ -59,27 +59,27 @@ class Linear(Layer):
             self.bias.data = zeros(self.bias.shape, rng)
 
     def forward(self, x: Array) -> Array:
-        W, b = self.weight.data, self.bias
         self._check(x)
-        y = np.matmul(x, W, out=self.empty("y", (*x.shape[:-1], self.out_features), x.dtype))
-        if b is not None:
-            y += b.data
+        W = self.weight.data
+        y = np.matmul(x, W, out=self.empty("y", (*x.shape[:-1], self.out_features), x.dtype))  # y = x W
+        if self.bias is not None:
+            y += self.bias.data
         self.saved = x
         return y
 
     def backward(self, grad_y: Array) -> Array:
         self.backward_parameters(grad_y)
-        W = self.weight.data
-        return np.matmul(grad_y, W.T, out=self.empty("grad_x", self.recall().shape, grad_y.dtype))
+        x, W = self.recall(), self.weight.data
+        return np.matmul(grad_y, W.T, out=self.empty("grad_x", x.shape, grad_y.dtype))  # dx = dy Wᵀ
 
     def backward_parameters(self, grad_y: Array) -> None:
         x = self.recall()
         check_upstream(self, grad_y, (*x.shape[:-1], self.out_features))
         x = x.reshape(-1, self.in_features)  # (N, in)
         dy = grad_y.reshape(-1, self.out_features)  # (N, out)
-        self.weight.accumulate(np.matmul, x.T, dy)
+        self.weight.accumulate(np.matmul, x.T, dy)  # dW += xᵀ dy
         if self.bias is not None:
-            # A product with ones is the sum over the batch, by the fastest routine there is for it.
+            # db += 1ᵀ dy: a product with ones is the sum over the batch, by the fastest routine there is for it.
             self.bias.accumulate(np.matmul, ones(len(dy), dy.dtype), dy)
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -27,7 +27,8 @@ class SGD:
     exponential moving average of the gradients, from the first step on (PyTorch leaves its first step undamped).
     Weight decay is coupled: it enters the velocity, as the gradient of ½ λ |w|² would.
 
-    ``lr`` may be changed at any time; the velocity is not affected by that.
+    ``lr`` may be changed at any time; the velocity is not affected by that. The velocity lies beside the
+    parameters, so a second SGD over the same parameters starts with v = 0 and takes the place of the first.
 
     Raises ``InputError`` for lr < 0, μ or d outside [0, 1], λ < 0, or Nesterov without momentum or with dampening.
 
@@ -54,13 +55,14 @@ class SGD:
             raise InputError(
                 f"SGD: nesterov needs momentum > 0 and dampening 0, got {momentum!r} and {dampening!r}"
             )
-        # In `rows` gradient and weights have a free row on either side. The velocity lies in one of them
-        # and moves to the other with each step, so each step reads three neighbouring rows and writes a fourth.
+        # Of the four rows, 1 holds the gradient and 2 the weights. The velocity lies in row 0 or 3 and moves
+        # to the other with each step, so each step reads three neighbouring rows and writes the fourth.
         self._velocity_row = 0
         self.parameters.rows[[0, 3]] = 0
         length = self.parameters.length
         self._blocks = [slice(start, start + BLOCK) for start in range(0, length, BLOCK)]
-        # The velocity is kept times the learning rate, as the step it stands for: then w -= row is all.
+        # Stored is η v, the step that v stands for: then w -= row is all, one pass less over the memory. When η
+        # changes, the row is rescaled; η = 0 cannot be, so the last η above 0 stays the scale meanwhile.
         self._scale = self.lr if self.lr > 0 else 1.0
 
     @property
