@@ -45,7 +45,7 @@ class NeuronActivity(Callback):
         hidden1_dead        share of neurons with p_i = 0
         hidden1_saturated   Sigmoid only: share of all outputs below 0.05 or above 0.95, where y (1 - y) < 0.05
 
-    ``probabilities`` maps the name of a layer to p (n,) of the last complete epoch. With more axes than
+    ``probabilities`` maps the name of a layer to its p of each complete epoch, (epochs, n). With more axes than
     (batch, n), every position counts as a sample.
 
     Only training steps count, evaluation and plain forward passes do not. A callback that runs
@@ -77,6 +77,8 @@ class NeuronActivity(Callback):
     def on_start(self, solver: Solver) -> None:
         if steps_left(solver) == solver.steps_per_epoch:
             self._counts = {}
+        if solver.epoch == 0:
+            self.probabilities = {}
         hidden = hidden_layers(solver.network)
         self._hidden = {id(layer): name for name, layer in hidden.items()}
         self._sigmoids = {name for name, layer in hidden.items() if isinstance(layer, Sigmoid)}
@@ -115,12 +117,13 @@ class NeuronActivity(Callback):
             self._counts[f"{name}.saturated"] += np.count_nonzero(y < 0.05) + np.count_nonzero(y > 0.95)
 
     def on_epoch(self, solver: Solver, row: dict[str, Any]) -> None:
-        self.probabilities = {}
         for name in self._hidden.values():
             if f"{name}.active" not in self._counts:
                 continue  # joined a run after the last step of the epoch: nothing was seen
             samples = int(self._counts[f"{name}.samples"][0])
-            p = self.probabilities[name] = self._counts[f"{name}.active"] / samples
+            p = self._counts[f"{name}.active"] / samples
+            earlier = self.probabilities.get(name, np.empty((0, len(p))))
+            self.probabilities[name] = np.vstack([earlier, p])
             row[f"{name}_above_{self.threshold:g}"] = float(np.mean(p > self.threshold))
             row[f"{name}_active"] = float(np.mean(p))
             row[f"{name}_dead"] = float(np.mean(p == 0))

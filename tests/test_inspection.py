@@ -96,7 +96,7 @@ class TestNeuronActivityByHand:
         callback = NeuronActivity()
         row = row_at_rest(single_layer(activation(), self.WEIGHT, self.BIAS, dtype), self.X, callback, batch_size)
         assert list(callback.probabilities) == ["hidden1"]
-        assert callback.probabilities["hidden1"].tolist() == [1, 0, 0.6]
+        assert callback.probabilities["hidden1"][-1].tolist() == [1, 0, 0.6]
         assert row["hidden1_above_0.2"] == pytest.approx(2 / 3)
         assert row["hidden1_active"] == pytest.approx(1.6 / 3)
         assert row["hidden1_dead"] == pytest.approx(1 / 3)
@@ -162,7 +162,7 @@ class TestNeuronActivityRecomputed:
                 assert row[f"{name}_dead"] == pytest.approx((h <= 0).all(axis=0).mean())
                 if activation is Sigmoid:
                     assert row[f"{name}_saturated"] == pytest.approx(((h < 0.05) | (h > 0.95)).mean())
-        np.testing.assert_allclose(activity.probabilities["hidden2"], p, rtol=1e-12)  # of the last epoch
+        np.testing.assert_allclose(activity.probabilities["hidden2"][-1], p, rtol=1e-12)
 
     def test_only_training_passes_count(self):
         class Predict(Callback):
@@ -200,7 +200,7 @@ class TestNeuronActivityRecomputed:
         )
         activity = NeuronActivity()
         row = make_solver(network, [activity]).fit(make_data())[-1]
-        p = activity.probabilities
+        p = {name: of_epochs[-1] for name, of_epochs in activity.probabilities.items()}
         assert [len(p[name]) for name in ("hidden1", "hidden2", "hidden3")] == [3, 4, 8]
         np.testing.assert_allclose(p["hidden2"], p["hidden3"].reshape(2, 4).mean(axis=0))
         assert row["hidden2_active"] == pytest.approx(row["hidden3_active"])
@@ -215,6 +215,12 @@ class TestNeuronActivityRecomputed:
         solver.fit(make_data())
         assert first.tolist() == before.tolist()
         assert activity.probabilities["hidden1"] is not first
+
+    def test_probabilities_of_every_epoch(self):
+        activity = NeuronActivity()
+        history = make_solver(make_network(), [activity], epochs=3).fit(make_data())
+        means = activity.probabilities["hidden1"].mean(axis=1)
+        assert means.tolist() == pytest.approx(history["hidden1_active"].tolist())
 
 
 class TestGradientFlow:
