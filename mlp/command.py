@@ -6,7 +6,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mlp.config import RunConfig, parse_arguments, read_config
+from mlp.arguments import parse_arguments
+from mlp.config import RunConfig, read_config
 from mlp.errors import InputError
 from mlp.run import RunResult, check_resume, check_same_run, run
 from mlp.solver import NotFinite

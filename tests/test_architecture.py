@@ -29,6 +29,7 @@ TIERS = [
     {"mlp"},  # mlp/__init__.py, the names that users import; from here on they are put to use
     {"config_files"},
     {"config"},
+    {"arguments"},
     {"run"},
     {"command"},
     {"experiments"},
@@ -43,7 +44,7 @@ AT_USE = {("history", "plots")}
 
 # Package -> the one file that imports it, or None where the plan leaves that open.
 OPTIONAL = {
-    "jsonargparse": "config.py",
+    "jsonargparse": "arguments.py",
     "matplotlib": "plots/figure.py",
     "mpi4py": "parallel/communicator.py",
     "onnx": None,

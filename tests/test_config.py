@@ -7,12 +7,12 @@ import yaml
 from running import PROJECT, SCRIPT, launch, wait
 
 from mlp import InputError
+from mlp.arguments import parse_arguments
 from mlp.config import (
     RunConfig,
     make_configured_loss,
     make_network,
     make_optimizer,
-    parse_arguments,
     read_config,
 )
 from mlp.config_files import to_yaml

@@ -11,7 +11,8 @@ import pytest
 from running import PATIENCE, PROJECT, SCRIPT, assert_same_run, launch, rows, wait
 
 from mlp import Callback
-from mlp.config import parse_arguments, read_config
+from mlp.arguments import parse_arguments
+from mlp.config import read_config
 from mlp.run import run
 
 # The training script in a process that gets a signal just before the n-th call of a function.

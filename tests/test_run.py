@@ -14,8 +14,9 @@ import pytest
 from running import SCRIPT, assert_same_run, launch, rows, wait
 
 from mlp import Callback, InputError
+from mlp.arguments import parse_arguments
 from mlp.checkpoint import load_arrays
-from mlp.config import RunConfig, parse_arguments, read_config
+from mlp.config import RunConfig, read_config
 from mlp.run import run
 
 STEPS, EPOCHS, LOG_EVERY = 15, 3, 4

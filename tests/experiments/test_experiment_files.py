@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mlp.config import RunConfig, parse_arguments
+from mlp.arguments import parse_arguments
+from mlp.config import RunConfig
 from mlp.config_files import read_mapping
 from mlp.errors import InputError
 from mlp.experiments import Experiment, find_experiment, list_experiments, run_folder, run_key
