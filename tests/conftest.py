@@ -39,7 +39,9 @@ def quick(mnist, tmp_path_factory) -> list[str]:
     """Options of a run of 3 epochs of 15 steps that takes a few hundredths of a second."""
     folder = tmp_path_factory.mktemp("idx")
     for part, data in zip(("train", "t10k"), mnist, strict=True):
-        arrays = {"images-idx3": data.inputs.reshape(-1, 28, 28), "labels-idx1": data.labels.astype(np.uint8)}
+        pixels = data.inputs.astype(np.int16) + 128  # a data set keeps them centred
+        images = pixels.astype(np.uint8).reshape(-1, 28, 28)
+        arrays = {"images-idx3": images, "labels-idx1": data.labels.astype(np.uint8)}
         for name, array in arrays.items():
             header = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
             (folder / f"{part}-{name}-ubyte").write_bytes(header + array.tobytes())

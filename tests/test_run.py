@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from running import SCRIPT, assert_same_run, launch, rows, wait
 
+import mlp
 from mlp import Callback, InputError
 from mlp.arguments import parse_arguments
 from mlp.checkpoint import load_arrays
@@ -265,3 +266,10 @@ def test_importing_mlp_needs_numpy_alone():
     extras = {"matplotlib", "wandb", "tqdm", "jsonargparse", "yaml", "torch", "sklearn"}
     code = f"import sys, mlp; print({extras} & set(sys.modules) or 'none')"
     assert wait(launch("-c", code)) == (0, "none\n", "")
+
+
+def test_the_network_of_a_run_loads_in_a_notebook(done, mnist):
+    network = mlp.Network(mlp.Linear(784, 16), mlp.ReLU(), mlp.Linear(16, 10))
+    assert mlp.load(network, done / "checkpoint.npz") is network
+    test_loss = mlp.evaluate(network, mlp.CrossEntropyLoss(), mnist[1])["loss"]
+    assert test_loss == json.loads((done / "final.json").read_text())["final_test_loss"]

@@ -439,3 +439,17 @@ def test_digits_are_learned(mnist):
     assert history[-1]["train_accuracy"] > 0.9
     assert history[-1]["test_accuracy"] > 0.6
     assert history["train_loss"][0] > history["train_loss"][-1]
+
+
+def test_an_optimizer_of_another_network_is_refused():
+    stranger = make_solver().optimizer
+    solver = make_solver()
+    solver.optimizer = stranger
+    with pytest.raises(InputError, match="is an optimizer of other parameters"):
+        solver.fit(samples())
+
+
+@pytest.mark.parametrize("data", [np.zeros((3, 4)), [1, 2], None], ids=["array", "list", "nothing"])
+def test_what_is_no_data_is_refused(data):
+    with pytest.raises(InputError, match="must be a Dataset or a pair"):
+        make_solver().fit(data)

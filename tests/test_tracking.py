@@ -126,16 +126,19 @@ def test_a_run_without_login_is_offline_and_complete(track, stranger, finished):
     assert summary | final == summary
 
 
-def test_nobody_is_asked_on_a_terminal(quick, stranger, finished, tmp_path):
+@pytest.mark.parametrize("mode", ["auto", "online"])
+def test_nobody_is_asked_on_a_terminal(mode, quick, stranger, finished, tmp_path):
     ours, theirs = pty.openpty()
     folder = tmp_path / "run"
-    process = launch(SCRIPT, *quick, "--tracking=auto", f"--output={folder}", env=stranger, stdin=theirs)
+    process = launch(SCRIPT, *quick, f"--tracking={mode}", f"--output={folder}", env=stranger, stdin=theirs)
     try:
         status, out, err = wait(process)
     finally:
         os.close(ours)
         os.close(theirs)
-    assert (status, err) == (0, "")
+    assert status == 0
+    # Who asks for online is told why the run is not.
+    assert err.count("no login is stored") == err.count("\n") == (mode == "online")
     assert "(1)" not in out
     assert_complete(folder, finished)
 
