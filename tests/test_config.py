@@ -17,8 +17,8 @@ from mlp.config import (
 )
 from mlp.config_files import to_yaml
 
-SWEEP = PROJECT / "configs" / "sweep.yaml"  # for wandb, which makes options of it
-RECIPES = sorted(set((PROJECT / "configs").glob("*.yaml")) - {SWEEP})
+SWEEP = PROJECT / "configs" / "wandb" / "sweep.yaml"  # for wandb, which makes options of it
+RECIPES = sorted((PROJECT / "configs").glob("*.yaml"))
 FIELDS = [f.name for f in dataclasses.fields(RunConfig)]
 
 # For every setting: another value that is accepted, and values that are not, as YAML.

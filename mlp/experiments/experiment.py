@@ -24,7 +24,7 @@ class Experiment:
     """What a YAML file of configs/experiments describes:
 
         description: what it asks
-        base: ../report.yaml         the recipe of all runs, a path relative to this file
+        base: base/report.yaml       the recipe of all runs, a path relative to this file
         axes:                        settings and their values; every combination is run
           learning_rate: [0.01, 0.1]
         seeds: [2022, 2023]          each combination once with each seed; the base's seed if left out

@@ -152,7 +152,7 @@ class TestThoseOfTheReport:
             assert replace(parsed, output=None) == config
 
     def test_the_sweep_of_wandb_names_settings_of_the_script(self):
-        sweep = read_mapping(CONFIGS / "sweep.yaml")
+        sweep = read_mapping(CONFIGS / "wandb" / "sweep.yaml")
         assert (CONFIGS.parent / sweep["program"]).is_file()
         assert sweep["metric"]["name"] == "test_accuracy"
         for name, parameter in sweep["parameters"].items():
