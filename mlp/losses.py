@@ -6,6 +6,7 @@ else, so that ``backward`` is exactly the derivative of ``forward``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -49,12 +50,13 @@ class Loss:
             )
         self.reduction = reduction
         self.saved: Array | None = None
+        self.total = self.weight = math.nan
         self.buffers = Buffers()
         # The rows of this matrix are what the labels stand for; it is the same in every step.
         self._diagonal: Array = np.eye(0)
         self._value = 1.0
 
-    def forward(self, scores: Array, targets: NDArray[Any]) -> float:
+    def forward(self, scores: Array, targets: NDArray[Any], sample_weight: NDArray[Any] | None = None) -> float:
         """The loss of these scores."""
         raise NotImplementedError(f"{type(self).__name__} needs a forward method")
 
@@ -64,8 +66,8 @@ class Loss:
             raise InputError(f"{type(self).__name__}: backward needs a forward pass first")
         return self.saved if self.buffers.lending.is_on else self.saved.copy()
 
-    def __call__(self, scores: Array, targets: NDArray[Any]) -> float:
-        return self.forward(scores, targets)
+    def __call__(self, scores: Array, targets: NDArray[Any], sample_weight: NDArray[Any] | None = None) -> float:
+        return self.forward(scores, targets, sample_weight)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({'' if self.reduction == 'mean' else f'reduction={self.reduction!r}'})"
@@ -74,8 +76,11 @@ class Loss:
         """Uninitialised memory: new, or lent inside a training step."""
         return self.buffers.empty(name, shape, dtype)
 
-    def sample_weight(self, num_samples: int) -> float:
-        """How much each sample counts in the sum: 1/N for a mean, else 1."""
+    def share(self, num_samples: int, sample_weight: NDArray[Any] | None = None) -> float:
+        """How much each sample counts in the loss: 1/N for a mean, else 1."""
+        if sample_weight is not None:
+            raise NotImplementedError("sample_weight comes with the package mlp/losses/, being written")
+        self.weight = float(num_samples)
         return 1.0 if self.reduction == "sum" else 1 / max(num_samples, 1)
 
     def one_hot(self, scores: Array, labels: NDArray[np.intp], value: float = 1.0) -> Array:
@@ -118,16 +123,17 @@ class CrossEntropyLoss(Loss):
     Bridle, "Probabilistic interpretation of feedforward classification network outputs", 1990.
     """
 
-    def forward(self, scores: Array, targets: Labels) -> float:
+    def forward(self, scores: Array, targets: Labels, sample_weight: NDArray[Any] | None = None) -> float:
         s = check_scores(self, scores)
         labels = check_class_labels(self, scores, targets)
-        weight = self.sample_weight(len(s))
+        weight = self.share(len(s), sample_weight)
         Y = self.one_hot(s, labels, weight)  # Y / N: each label's entry is the sample's weight
         z = np.subtract(s, row_max(s), out=self.empty("z", s.shape, s.dtype))
         p = np.exp(z, out=self.empty("p", s.shape, s.dtype))
         total = p @ ones(s.shape[1], s.dtype)  # (N,): sum over the classes
         # mean of log(total) - z_y
         loss = weight * float(np.add.reduce(np.log(total))) - float(z.reshape(-1) @ Y.reshape(-1))
+        self.total = loss / weight
         p *= (weight / total)[:, np.newaxis]  # from e^z to softmax, / N
         p -= Y
         self.saved = p.reshape(scores.shape)
@@ -152,7 +158,7 @@ class MSELoss(Loss):
 
     reductions = ("mean", "sum", "element_mean")
 
-    def forward(self, scores: Array, targets: NDArray[Any]) -> float:
+    def forward(self, scores: Array, targets: NDArray[Any], sample_weight: NDArray[Any] | None = None) -> float:
         s = check_scores(self, scores)
         t = np.asarray(targets)
         if np.issubdtype(t.dtype, np.integer) and t.shape != scores.shape:
@@ -165,8 +171,10 @@ class MSELoss(Loss):
         difference = np.subtract(
             s, t.reshape(s.shape), out=self.empty("difference", s.shape, s.dtype), casting="same_kind"
         )
-        factor = self.sample_weight(len(s)) * (2 / s.shape[1] if self.reduction == "element_mean" else 1)
+        share = self.share(len(s), sample_weight)
+        factor = share * (2 / s.shape[1] if self.reduction == "element_mean" else 1)
         loss = 0.5 * factor * float(np.vdot(difference, difference))
+        self.total = loss / share
         difference *= factor
         self.saved = difference.reshape(scores.shape)
         return loss
@@ -186,7 +194,7 @@ class HingeLoss(Loss):
         super().__init__(reduction)
         self.margin = check_number("HingeLoss: margin", margin, 0)
 
-    def forward(self, scores: Array, targets: Labels) -> float:
+    def forward(self, scores: Array, targets: Labels, sample_weight: NDArray[Any] | None = None) -> float:
         s = check_scores(self, scores)
         y = check_class_labels(self, scores, targets)
         N, K = s.shape
@@ -197,8 +205,9 @@ class HingeLoss(Loss):
         )  # fmt: skip
         violation.reshape(-1)[own] = 0  # k = y is left out of the sum
         np.maximum(violation, 0, out=violation)
-        weight = self.sample_weight(N)
+        weight = self.share(N, sample_weight)
         loss = weight * float(violation.sum())
+        self.total = loss / weight
         grad = np.multiply(violation > 0, s.dtype.type(weight), out=self.empty("grad", s.shape, s.dtype))
         grad.reshape(-1)[own] = -(grad @ ones(K, s.dtype))
         self.saved = grad.reshape(scores.shape)

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from mlp.buffers import Buffers, Lending
+from mlp.buffers import Lending
 from mlp.checks import check_dtype, check_integer
 from mlp.errors import InputError
 from mlp.functional import softmax
 from mlp.layers.base import Layer
+from mlp.layers.containers import Hook, Sequential
+from mlp.layers.rewriting import choose_initializers, fold_batch_norm
 from mlp.losses import Loss
 from mlp.parameter import Parameter, ParameterVector, check_state
+from mlp.summary import Text, find_non_finite, summarize
 
 Array = NDArray[np.floating[Any]]
-Hook = Callable[[Layer, Array], None]
-
-
-class Text(str):
-    """A string that a notebook shows as it would be printed."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return str(self)
 
 
 class Network:
@@ -35,113 +29,167 @@ class Network:
         net = Network(Linear(784, 128), ReLU(), Linear(128, 10), rng=2022)
 
     ``rng`` (a seed or a Generator), if given, draws all parameters anew, in order; without it the layers keep
-    theirs. ``dtype`` is that of the layers unless given. Parameters are named "<layer number>.<name>", for
-    example "0.weight", and live in the flat vector ``parameters``.
+    theirs. ``init`` names how weights are drawn in every Linear (see ``mlp.initializers.INITIALIZERS``), or, with
+    "auto", as the activation after it needs. ``dtype`` is that of the layers unless given. Parameters are named
+    "<layer number>.<name>", for example "0.weight", and live in the flat vector ``parameters``. A layer given twice
+    is one layer in two places, whose gradient is the sum over both.
 
-    Raises ``InputError`` for no layers, something that is not a layer, a layer given twice, layers of different
-    dtype, or neighbours whose widths do not fit.
+    A network is made to learn, ``training`` is True, and ``eval()`` and ``train()`` switch, which matters for
+    Dropout and BatchNorm. ``training_step`` always trains; ``scores``, ``predict``, ``evaluation_step`` never do.
+
+    Raises ``InputError`` for no layers, something that is not a layer, layers of different dtype, a layer of
+    another network, neighbours whose widths do not fit, or an unknown ``init``.
     """
 
     def __init__(
         self,
         *layers: Layer,
         rng: int | np.random.Generator | None = None,
+        init: str | None = None,
         dtype: DTypeLike | None = None,
     ) -> None:
-        self.layers = layers
+        self.body = Sequential(*layers)
         self._check_layers()
         self._lending = Lending()
-        self._hooks: list[Hook] = []
-        named = []
-        for i, layer in enumerate(layers):
-            layer.name = f"layer {i} {layer!r}"
-            layer.buffers = Buffers(self._lending)
-            for name, p in layer.parameters().items():
-                p.name = f"{i}.{name}"
-                named.append(p)
-        self.parameters = ParameterVector(named, None if dtype is None else check_dtype(dtype))
+        self.body.lend(self._lending)
+        self.parameters = ParameterVector(self._name_all(), None if dtype is None else check_dtype(dtype))
         self.dtype = self.parameters.dtype
-        # No layer below this one needs a gradient.
-        self._first_to_learn = next(i for i, layer in enumerate(layers) if layer.parameters())
-        if rng is not None:
-            generator = np.random.default_rng(rng)
-            for layer in layers:
-                layer.reset_parameters(generator)
+        self.in_features, self.out_features = self.body.in_features, self.body.out_features
+        self._all_layers = tuple(self.body.train().walk())
+        self.training = True
+        if init is not None:
+            choose_initializers(self.body, init)
+        if rng is not None or init is not None:
+            self.body.reset_parameters(np.random.default_rng(rng))
 
     def _check_layers(self) -> None:
-        width = None
-        seen: set[int] = set()
-        for i, layer in enumerate(self.layers):
-            if not isinstance(layer, Layer):
-                raise InputError(f"Network: argument {i} must be a layer, got {layer!r}")
-            if id(layer) in seen:
-                raise InputError(f"Network: layer {i} {layer!r} is given twice; make a second one")
-            seen.add(id(layer))
+        seen: dict[int, str] = {}
+        for path, layer in self.body.descendants():
+            where = f"layer {path} {layer!r}"
             if any(p.owner is not None for p in layer.parameters().values()):
-                raise InputError(f"Network: layer {i} {layer!r} belongs to another network; copy it with astype")
-            expected = getattr(layer, "in_features", None)
-            if width is not None and expected is not None and expected != width:
-                raise InputError(f"Network: layer {i} {layer!r} expects {expected} features, but receives {width}")
-            width = getattr(layer, "out_features", width)
-        self.in_features = next((n for n in (getattr(a, "in_features", None) for a in self.layers) if n), None)
-        self.out_features = width
+                raise InputError(f"Network: {where} belongs to another network; copy it with astype")
+            if id(layer) in seen:
+                raise InputError(
+                    f"Network: {where} is {seen[id(layer)]} as well; give its second place a copy with the same "
+                    f"parameters, layer.tied()"
+                )
+            seen[id(layer)] = where
+
+    def _name_all(self) -> list[Parameter]:
+        """Give every layer and every parameter its name, where it stands in the network; returns the parameters."""
+        for path, layer in self.body.descendants():
+            layer.name = f"layer {path} {layer!r}"
+        named: dict[int, Parameter] = {}
+        for name, p in self.body.parameters().items():
+            if id(p) not in named:  # a shared one is called after its first place
+                p.name = name
+                named[id(p)] = p
+        return list(named.values())
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers f_1 ... f_n."""
+        return self.body.layers
 
     def forward(self, x: NDArray[Any]) -> Array:
         """The scores for x (..., in_features), converted to the network's dtype: (..., out_features)."""
-        x = self._as_input(x)
-        for layer in self.layers:
-            x = layer.forward(x)
-            for hook in self._hooks:
-                hook(layer, x)
-        return x
+        return self.body.forward(self._as_input(x))
 
     def add_hook(self, hook: Hook) -> None:
-        """Call ``hook(layer, y)`` after each layer's forward pass. y may be lent memory: look, or copy."""
-        self._hooks.append(hook)
+        """Call ``hook(layer, y)`` after each layer's forward pass. y may be lent memory: look, or copy.
+
+        Layers inside a Residual or another container are watched too, before the container itself.
+        """
+        for container in self._sequences():
+            container.forward_hooks.append(hook)
+
+    def add_backward_hook(self, hook: Hook) -> None:
+        """Call ``hook(layer, dL/dy)`` before each layer's backward pass."""
+        for container in self._sequences():
+            container.backward_hooks.append(hook)
 
     def remove_hook(self, hook: Hook) -> None:
-        """Stop calling ``hook``."""
-        self._hooks.remove(hook)
+        """Stop calling ``hook``, forward and backward."""
+        for container in self._sequences():
+            for hooks in (container.forward_hooks, container.backward_hooks):
+                if hook in hooks:
+                    hooks.remove(hook)
+
+    def _sequences(self) -> list[Sequential]:
+        return [layer for layer in self._all_layers if isinstance(layer, Sequential)]
+
+    def train(self, mode: bool = True) -> Self:
+        """Learn from now on; with False, only be used. Returns the network."""
+        if mode != self.training:
+            for layer in self._all_layers:
+                layer.training = mode
+            self.training = mode
+        return self
+
+    def eval(self) -> Self:
+        """Only be used from now on: no dropout, running statistics. Returns the network."""
+        return self.train(False)
+
+    @contextmanager
+    def mode(self, training: bool) -> Iterator[None]:
+        """``with network.mode(training=False):`` evaluates inside the block, then goes back to the mode before."""
+        before = self.training
+        self.train(training)
+        try:
+            yield
+        finally:
+            self.train(before)
 
     def backward(self, grad_y: Array, input_gradient: bool = False) -> Array | None:
         """Add dL/dparameter to every ``grad``, given dL/dy of the last forward pass.
 
         dL/dx, with respect to the network's input, costs another matrix product and is returned on request.
         """
-        last = len(self.layers) - 1
-        stop = 0 if input_gradient else self._first_to_learn + 1
-        for i in range(last, stop - 1, -1):
-            grad_y = self.layers[i].backward(grad_y)
         if input_gradient:
-            return grad_y
-        self.layers[self._first_to_learn].backward_parameters(grad_y)
+            return self.body.backward(grad_y)
+        self.body.backward_parameters(grad_y)
         return None
 
-    def training_step(self, x: Array, targets: NDArray[Any], loss: Loss) -> tuple[float, Array]:
+    def training_step(
+        self,
+        x: Array,
+        targets: NDArray[Any],
+        loss: Loss,
+        *,
+        sample_weight: NDArray[Any] | None = None,
+        scale: float = 1.0,
+        accumulate: bool = False,
+    ) -> tuple[float, Array]:
         """Loss and scores of a batch, with the gradients of all parameters left in ``grad``.
 
-        The same as ``zero_grad``, ``forward``, ``loss`` and ``backward``, in memory that the next step uses
-        again: the scores returned are valid until then.
+        The same as ``zero_grad``, ``forward``, ``loss`` and ``backward``, in training mode and in memory that the
+        next step uses again: the scores returned are valid until then. ``scale`` multiplies the gradients, not the
+        loss; with ``accumulate`` they are added to those that are there.
         """
-        with self._lending, loss.buffers.lending:
-            self.parameters.zero_grad()
+        with self.mode(training=True), self._lending, loss.buffers.lending:
+            if not accumulate:
+                self.parameters.zero_grad()
             scores = self.forward(x)
-            value = loss.forward(scores, targets)
-            self.backward(loss.backward())
+            value = loss.forward(scores, targets, sample_weight)
+            grad_scores = loss.backward()
+            if scale != 1:
+                grad_scores *= grad_scores.dtype.type(scale)
+            self.backward(grad_scores)
         return value, scores
 
     def evaluation_step(self, x: Array) -> Array:
-        """Scores of a batch in lent memory: valid until the next step."""
-        with self._lending:
+        """Scores of a batch, in evaluation mode and in lent memory: valid until the next step."""
+        with self.mode(training=False), self._lending:
             return self.forward(x)
 
     def scores(self, x: NDArray[Any], batch_size: int = 1000) -> Array:
-        """The same as ``forward``, in batches, so that memory stays small for any number of rows."""
+        """What ``forward`` gives in evaluation mode, in batches: memory stays small for any number of rows."""
         x = self._as_input(x)
         batch_size = check_integer("batch_size", batch_size, 1)
-        if x.ndim <= 1 or len(x) <= batch_size:
-            return self.forward(x)
-        return np.concatenate([self.forward(x[i : i + batch_size]) for i in range(0, len(x), batch_size)])
+        with self.mode(training=False):
+            if x.ndim <= 1 or len(x) <= batch_size:
+                return self.forward(x)
+            return np.concatenate([self.forward(x[i : i + batch_size]) for i in range(0, len(x), batch_size)])
 
     def predict(self, x: NDArray[Any]) -> NDArray[np.intp]:
         """The class of the largest score for each row: x (..., in_features) -> (...)."""
@@ -156,59 +204,57 @@ class Network:
         self.parameters.zero_grad()
 
     def state_dict(self) -> dict[str, Array]:
-        """A copy of every parameter under its name."""
-        return {p.name: p.data.copy() for p in self.parameters}
+        """A copy of every parameter and of every running statistic under its name."""
+        return {name: array.copy() for name, array in self._state().items()}
 
     def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Take all parameters from ``state``. Raises ``InputError``, and changes nothing, unless it fits."""
-        check_state(state, {p.name: p.shape for p in self.parameters})
-        for p in self.parameters:
-            p.data = state[p.name]
+        """Take all of it from ``state``. Raises ``InputError``, and changes nothing, unless it fits."""
+        own = self._state()
+        check_state(state, {name: array.shape for name, array in own.items()})
+        for name, array in own.items():
+            array[...] = state[name]
+
+    def _state(self) -> dict[str, Array]:
+        """Parameters and running statistics by name, each once: the arrays themselves."""
+        statistics = {id(array): (name, array) for name, array in reversed(self.body.statistics().items())}
+        return {p.name: p.data for p in self.parameters} | dict(reversed(statistics.values()))
+
+    def generators(self) -> dict[str, np.random.Generator]:
+        """The random generators of all layers by name: those of Dropout."""
+        return self.body.generators()
+
+    def snapshot(self) -> Any:
+        """What a forward pass in training mode changes: running statistics and the state of the generators."""
+        return self.body.snapshot()
+
+    def restore(self, snapshot: Any) -> None:
+        """Go back to a ``snapshot``."""
+        self.body.restore(snapshot)
 
     def astype(self, dtype: DTypeLike) -> Network:
         """A copy of this network, sharing no memory with it, that computes in ``dtype``."""
-        twins = [layer.astype(dtype) for layer in self.layers]
-        copies: dict[int, Parameter] = {}
-        for layer, twin in zip(self.layers, twins, strict=True):
-            for name, p in layer.parameters().items():
-                # A parameter that two layers share stays shared.
-                setattr(twin, name, copies.setdefault(id(p), getattr(twin, name)))
-        return Network(*twins)
+        # What two layers share stays shared: the copy is made of all of them at once.
+        return Network(*self.body.astype(dtype).layers).train(self.training)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Network:
         # Copied one by one, the views would no longer lie in the flat vectors.
         return self.astype(self.dtype)
 
+    def with_folded_batch_norm(self) -> Network:
+        """A copy for use, not for training, with every BatchNorm after a Linear folded into it.
+
+        It computes what this network does in evaluation mode, up to rounding, with fewer layers.
+        """
+        return Network(*fold_batch_norm(self.body.astype(self.dtype)).layers).eval()
+
     def explain_non_finite(self, x: NDArray[Any]) -> str | None:
         """Where the first value that is not finite comes from when this batch goes forward, or None."""
         with np.errstate(over="ignore"):
-            x = self._as_input(x)
-        if not np.isfinite(x).all():
-            return "the input is not finite"
-        for layer in self.layers:
-            for name, p in layer.parameters().items():
-                if not np.isfinite(p.data).all():
-                    return f"the {name} of {layer.name} is not finite"
-            with np.errstate(all="ignore"):
-                x = layer.forward(x)
-            if not np.isfinite(x).all():
-                return f"the output of {layer.name} is not finite, though its input is"
-        return None
+            return find_non_finite(self.layers, self._as_input(x))
 
     def summary(self, batch_size: int | str = "N") -> Text:
-        """A table of the layers with their output shapes and parameter counts."""
-        rows = [("layer", "output shape", "parameters")]
-        width = self.in_features
-        for i, layer in enumerate(self.layers):
-            width = getattr(layer, "out_features", width)
-            count = sum(p.size for p in layer.parameters().values())
-            rows.append((f"{i}  {layer!r}", f"({batch_size}, {width})", f"{count:,}"))
-        rows.append(("total", "", f"{self.parameters.size:,}"))
-        wide = [max(len(row[k]) for row in rows) for k in range(3)]
-        lines = [f"{a:<{wide[0]}}  {b:<{wide[1]}}  {c:>{wide[2]}}" for a, b, c in rows]
-        rule = "-" * len(lines[0])
-        size = self.parameters.size * self.dtype.itemsize
-        return Text("\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1], f"{self.dtype}, {size:,} bytes"]))
+        """A table of the layers with their output shapes and parameter counts; a shared parameter counts once."""
+        return summarize(self.body, self.dtype, batch_size)
 
     def _as_input(self, x: NDArray[Any]) -> Array:
         if not isinstance(x, np.ndarray):

@@ -150,9 +150,8 @@ class Solver:
         self.optimizer.step()
         self.step += 1
         self.step_in_epoch += 1
-        total = loss / self.loss.sample_weight(len(x))
-        self._in_epoch.add(total, correct, len(x))
-        self._in_log.add(total, correct, len(x))
+        self._in_epoch.add(self.loss.total, self.loss.weight, correct, len(x))
+        self._in_log.add(self.loss.total, self.loss.weight, correct, len(x))
         for callback in self.callbacks:
             callback.on_iteration(self, x, y)
 

@@ -22,7 +22,7 @@ TIERS = [
     {"checks", "buffers", "files"},
     {"functional", "initializers", "parameter"},
     {"layers", "losses", "regularizers", "optim", "metrics", "calibration", "data"},
-    {"network", "gradcheck", "checkpoint"},
+    {"network", "summary", "gradcheck", "checkpoint"},
     {"callbacks", "evaluation", "history", "inspection", "record", "tracking"},
     {"solver"},
     {"plots", "parallel", "grading"},

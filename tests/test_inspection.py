@@ -312,10 +312,10 @@ class TestWatching:
     def test_hooks_are_removed(self):
         network = make_network()
         make_solver(network, [NeuronActivity(), NeuronActivity(0.5)]).fit(make_data())
-        assert network._hooks == []
+        assert network.body.forward_hooks == []
         with pytest.raises(Interrupted):
             make_solver(network, [NeuronActivity(), InterruptAfter(2)]).fit(make_data())
-        assert network._hooks == []
+        assert network.body.forward_hooks == []
 
     @pytest.mark.parametrize("step", [3, STEPS])
     def test_a_callback_is_used_again(self, step):
@@ -330,7 +330,7 @@ class TestWatching:
             for c in (callbacks, [NeuronActivity(), GradientFlow()])
         )
         assert list(again) == list(fresh)
-        assert broken._hooks == []
+        assert broken.body.forward_hooks == []
 
 
 class TestResuming:

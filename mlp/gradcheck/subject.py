@@ -98,7 +98,21 @@ def layer_subject(layer: Any, input_gradient: bool) -> Subject:
     def backward(upstream: NDArray[Any]) -> Any:
         return twin.backward(upstream, input_gradient=input_gradient) if keyword else twin.backward(upstream)
 
-    return Subject(twin.forward, backward, parameters, _clearing(twin, parameters))
+    return Subject(_repeatable(twin), backward, parameters, _clearing(twin, parameters))
+
+
+def _repeatable(layer: Any) -> Callable[[NDArray[Any]], Any]:
+    """The layer's forward pass with the same random numbers at every call: a changing mask has no derivative."""
+    if not hasattr(layer, "snapshot") or not any(layer.snapshot()):
+        forward: Callable[[NDArray[Any]], Any] = layer.forward
+        return forward
+    start = layer.snapshot()
+
+    def repeat(x: NDArray[Any]) -> Any:
+        layer.restore(start)
+        return layer.forward(x)
+
+    return repeat
 
 
 def loss_subject(loss: Any, targets: Any) -> Subject:

@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from mlp.checks import check_dtype, check_integer
-from mlp.errors import InputError
 from mlp.functional import ones
 from mlp.initializers import Initializer, normal, zeros
-from mlp.layers.base import Layer, check_upstream
+from mlp.layers.base import Layer, check_features, check_upstream
 from mlp.parameter import Parameter
 
 Array = NDArray[np.floating[Any]]
@@ -27,7 +26,7 @@ class Linear(Layer):
         dL/dx = dy Wᵀ          (batch, in_features)
 
     ``weight`` has shape (in_features, out_features), the transpose of PyTorch's. It is drawn by
-    ``weight_init`` from ``rng``; ``bias`` starts at zero.
+    ``weight_init`` from ``rng``, by default from N(0, 0.01²); ``bias`` by ``bias_init``, by default zeros.
 
     Raises ``InputError`` for sizes below 1, and for an x of another width or dtype.
 
@@ -41,6 +40,7 @@ class Linear(Layer):
         *,
         bias: bool = True,
         weight_init: Initializer | None = None,
+        bias_init: Initializer = zeros,
         rng: int | np.random.Generator | None = None,
         dtype: DTypeLike = np.float32,
     ) -> None:
@@ -49,6 +49,7 @@ class Linear(Layer):
         self.in_features = check_integer("Linear: in_features", in_features, 1)
         self.out_features = check_integer("Linear: out_features", out_features, 1)
         self.weight_init = weight_init or normal(0.01)
+        self.bias_init = bias_init
         self.weight = Parameter(np.empty((in_features, out_features), dtype), "weight")
         self.bias = Parameter(np.empty(out_features, dtype), "bias") if bias else None
         self.reset_parameters(np.random.default_rng(rng))
@@ -56,11 +57,11 @@ class Linear(Layer):
     def reset_parameters(self, rng: np.random.Generator) -> None:
         self.weight.data = self.weight_init(self.weight.shape, rng)
         if self.bias is not None:
-            self.bias.data = zeros(self.bias.shape, rng)
+            self.bias.data = self.bias_init(self.bias.shape, rng)
 
     def forward(self, x: Array) -> Array:
-        self._check(x)
         W = self.weight.data
+        check_features(self, x, self.in_features, W.dtype)
         y = np.matmul(x, W, out=self.empty("y", (*x.shape[:-1], self.out_features), x.dtype))  # y = x W
         if self.bias is not None:
             y += self.bias.data
@@ -84,14 +85,6 @@ class Linear(Layer):
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         return (*input_shape[:-1], self.out_features)
-
-    def _check(self, x: Array) -> None:
-        if x.ndim < 1 or x.shape[-1] != self.in_features:
-            raise InputError(
-                f"{self.name} expects {self.in_features} features in the last axis, got shape {x.shape}"
-            )
-        if x.dtype != self.weight.dtype:
-            raise InputError(f"{self.name} computes in {self.weight.dtype}, got {x.dtype}: convert one with astype")
 
     def __repr__(self) -> str:
         bias = "" if self.bias is not None else ", bias=False"

@@ -69,12 +69,11 @@ class Iterations:
         begin = time.perf_counter()
         for _ in range(count):
             x, y = next(self._stream)
-            loss, scores = self.network.training_step(x, y, self.loss)
+            _, scores = self.network.training_step(x, y, self.loss)
             correct = count_correct(scores, y)
             self.optimizer.step()
-            total = loss / self.loss.sample_weight(len(x))
-            in_epoch.add(total, correct, len(x))
-            in_log.add(total, correct, len(x))
+            in_epoch.add(self.loss.total, self.loss.weight, correct, len(x))
+            in_log.add(self.loss.total, self.loss.weight, correct, len(x))
         return time.perf_counter() - begin
 
 

@@ -1,0 +1,66 @@
+"""Dropout: a different thinned network at every step, so that no neuron can rely on a particular other one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlp.checks import check_number
+from mlp.errors import InputError
+from mlp.layers.base import Layer, check_upstream
+
+Array = NDArray[np.floating[Any]]
+
+
+class Dropout(Layer):
+    """Inverted dropout: while it learns, each entry is dropped with probability p, and what stays is scaled up:
+
+        m ~ Bernoulli(1 - p),   y = x m / (1 - p),   dL/dx = dL/dy m / (1 - p)
+
+    so that the mean of y over m is x. After ``eval()`` it is y = x: nothing to do, nothing to forget. The original
+    form, y = x m in training and y = (1 - p) x in use, is the same up to that factor: it scales at test time
+    instead, which every user of the network must then know of.
+
+    The masks come from ``rng`` (a seed or a Generator). A network that is built with ``rng=`` gives each of its
+    Dropout layers a generator of its own, derived from that.
+
+    Raises ``InputError`` for p outside [0, 1).
+
+    Srivastava, Hinton, Krizhevsky, Sutskever & Salakhutdinov, "Dropout", JMLR 15 (2014).
+    """
+
+    def __init__(self, p: float = 0.5, rng: int | np.random.Generator | None = None) -> None:
+        super().__init__()
+        self.p = check_number("Dropout: p", p, 0, 1)
+        if self.p == 1:
+            raise InputError(f"Dropout: p must be below 1, got {p!r}: nothing would be left")
+        self.rng = np.random.default_rng(rng)
+
+    def reset_parameters(self, rng: np.random.Generator) -> None:
+        self.rng = rng.spawn(1)[0]
+
+    def forward(self, x: Array) -> Array:
+        if not self.training or self.p == 0:
+            self.saved = (x.shape, None)
+            return x.copy() if not self.buffers.lending.is_on else x
+        chance = self.empty("chance", x.shape, x.dtype)
+        self.rng.random(dtype=x.dtype, out=chance)
+        keep = np.greater_equal(chance, x.dtype.type(self.p), out=self.empty("keep", x.shape, bool))
+        y = np.multiply(x, keep, out=self.empty("y", x.shape, x.dtype))
+        y *= x.dtype.type(1 / (1 - self.p))
+        self.saved = (x.shape, keep)
+        return y
+
+    def backward(self, grad_y: Array) -> Array:
+        shape, keep = self.recall()
+        check_upstream(self, grad_y, shape)
+        if keep is None:
+            return grad_y.copy() if not self.buffers.lending.is_on else grad_y
+        grad_x = np.multiply(grad_y, keep, out=self.empty("grad_x", shape, grad_y.dtype))
+        grad_x *= grad_y.dtype.type(1 / (1 - self.p))
+        return grad_x
+
+    def __repr__(self) -> str:
+        return f"Dropout({self.p:g})"
