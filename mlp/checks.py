@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 import math
-import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -26,12 +27,24 @@ def check_dtype(dtype: DTypeLike) -> np.dtype[Any]:
 
 def check_number(name: str, value: object, low: float, high: float = math.inf) -> float:
     """``value`` as a float. Raises ``InputError`` unless it is a finite number from low to high."""
-    is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    # Compared before it is converted: a huge integer has no float.
-    if is_number and low <= value <= high and abs(value) <= sys.float_info.max:  # type: ignore[operator, arg-type]
-        return float(value)  # type: ignore[arg-type]
+    if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool):
+        with contextlib.suppress(OverflowError):  # a huge integer has no float
+            number = float(value)
+            if low <= number <= high and math.isfinite(number):
+                return number
     accepted = f">= {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
     raise InputError(f"{name} must be a finite number {accepted}, got {value!r}")
+
+
+def check_positive(name: str, value: object) -> float:
+    """``value`` as a float. Raises ``InputError`` unless it is a finite number above 0."""
+    try:
+        number = check_number(name, value, 0)
+    except InputError:
+        number = 0.0
+    if number == 0:
+        raise InputError(f"{name} must be a finite number above 0, got {value!r}")
+    return number
 
 
 def check_integer(name: str, value: object, low: int) -> int:
@@ -44,3 +57,13 @@ def check_integer(name: str, value: object, low: int) -> int:
 def find_name(name: str, names: Iterable[str]) -> str | None:
     """The one of ``names`` that equals ``name`` but for upper and lower case, or None."""
     return next((known for known in names if known.lower() == name.lower()), None)
+
+
+def bind_arguments(name: str, function: Callable[..., Any], *arguments: Any, **options: Any) -> None:
+    """Raise ``InputError`` unless ``function`` can be called so: what configurations name is checked here."""
+    signature = inspect.signature(function)
+    try:
+        signature.bind(*arguments, **options)
+    except TypeError as error:
+        accepted = ", ".join(list(signature.parameters)[len(arguments) :])
+        raise InputError(f"{name}: {error}; options: {accepted or 'none'}") from None

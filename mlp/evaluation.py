@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from mlp.data import Batches, Dataset
 from mlp.losses import Loss
 from mlp.metrics import count_correct
 from mlp.network import Network
 
 
+class Outcome(NamedTuple):
+    """What one batch gave: the loss as a mean, and the sums that make means over many batches."""
+
+    loss: float
+    total: float
+    weight: float
+    correct: int
+    count: int
+    penalty: float = 0.0
+
+
 class Mean:
-    """Loss and accuracy over the samples seen since ``reset``."""
+    """Loss, accuracy and penalty over the samples seen since ``reset``."""
 
     def __init__(self) -> None:
-        self.loss, self.weight, self.correct, self.count = 0.0, 0.0, 0, 0
+        self.loss, self.weight, self.correct, self.count, self.penalty = 0.0, 0.0, 0, 0, 0.0
 
-    def add(self, loss: float, weight: float, correct: int, count: int) -> None:
-        """``loss`` is the sum over ``count`` samples, ``weight`` the sum of their weights (``count`` without any)."""
-        self.loss += loss
-        self.weight += weight
-        self.correct += correct
-        self.count += count
+    def add(self, outcome: Outcome) -> None:
+        """Take in what was measured on one more batch."""
+        self.loss += outcome.total
+        self.weight += outcome.weight
+        self.correct += outcome.correct
+        self.count += outcome.count
+        self.penalty += outcome.penalty
 
     def row(self, prefix: str, with_accuracy: bool) -> dict[str, float]:
         """{prefix_loss, prefix_accuracy}: the weighted mean of the losses, and the share of right answers."""
@@ -33,11 +47,16 @@ class Mean:
 
 
 def evaluate(network: Network, loss: Loss, data: Dataset, prefix: str = "") -> dict[str, float]:
-    """Mean loss and, for classes, accuracy of a network on a data set: {"<prefix>_loss", "<prefix>_accuracy"}."""
+    """Mean loss and, for classes, accuracy of a network on a data set: {"<prefix>_loss", "<prefix>_accuracy"}.
+
+    In evaluation mode; samples count by their weights in the loss, and alike in the accuracy.
+    """
     mean = Mean()
+    batches = Batches(data, min(1000, len(data)), network.dtype)
     with loss.buffers.lending:
-        for x, y in Batches(data, min(1000, len(data)), network.dtype).epoch():
+        for x, y in batches.epoch():
             scores = network.evaluation_step(x)
-            loss.forward(scores, y)
-            mean.add(loss.total, loss.weight, count_correct(scores, y) if data.is_classification else 0, len(x))
+            value = loss.forward(scores, y, batches.sample_weight)
+            correct = count_correct(scores, y) if data.is_classification else 0
+            mean.add(Outcome(value, loss.total, loss.weight, correct, len(x)))
     return {name.lstrip("_"): value for name, value in mean.row(prefix, data.is_classification).items()}

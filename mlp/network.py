@@ -15,9 +15,15 @@ from mlp.errors import InputError
 from mlp.functional import softmax
 from mlp.layers.base import Layer
 from mlp.layers.containers import Hook, Sequential
-from mlp.layers.rewriting import choose_initializers, fold_batch_norm
+from mlp.layers.tree import (
+    check_places,
+    choose_initializers,
+    convert_statistics,
+    fold_batch_norm,
+    name_places,
+)
 from mlp.losses import Loss
-from mlp.parameter import Parameter, ParameterVector, check_state
+from mlp.parameter import ParameterVector, check_state
 from mlp.summary import Text, find_non_finite, summarize
 
 Array = NDArray[np.floating[Any]]
@@ -49,42 +55,19 @@ class Network:
         dtype: DTypeLike | None = None,
     ) -> None:
         self.body = Sequential(*layers)
-        self._check_layers()
+        check_places(self.body)
         self._lending = Lending()
         self.body.lend(self._lending)
-        self.parameters = ParameterVector(self._name_all(), None if dtype is None else check_dtype(dtype))
+        self.parameters = ParameterVector(name_places(self.body), None if dtype is None else check_dtype(dtype))
         self.dtype = self.parameters.dtype
         self.in_features, self.out_features = self.body.in_features, self.body.out_features
         self._all_layers = tuple(self.body.train().walk())
         self.training = True
+        convert_statistics(self.body, self.dtype)
         if init is not None:
             choose_initializers(self.body, init)
         if rng is not None or init is not None:
             self.body.reset_parameters(np.random.default_rng(rng))
-
-    def _check_layers(self) -> None:
-        seen: dict[int, str] = {}
-        for path, layer in self.body.descendants():
-            where = f"layer {path} {layer!r}"
-            if any(p.owner is not None for p in layer.parameters().values()):
-                raise InputError(f"Network: {where} belongs to another network; copy it with astype")
-            if id(layer) in seen:
-                raise InputError(
-                    f"Network: {where} is {seen[id(layer)]} as well; give its second place a copy with the same "
-                    f"parameters, layer.tied()"
-                )
-            seen[id(layer)] = where
-
-    def _name_all(self) -> list[Parameter]:
-        """Give every layer and every parameter its name, where it stands in the network; returns the parameters."""
-        for path, layer in self.body.descendants():
-            layer.name = f"layer {path} {layer!r}"
-        named: dict[int, Parameter] = {}
-        for name, p in self.body.parameters().items():
-            if id(p) not in named:  # a shared one is called after its first place
-                p.name = name
-                named[id(p)] = p
-        return list(named.values())
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -159,12 +142,15 @@ class Network:
         sample_weight: NDArray[Any] | None = None,
         scale: float = 1.0,
         accumulate: bool = False,
+        summed: bool = False,
     ) -> tuple[float, Array]:
         """Loss and scores of a batch, with the gradients of all parameters left in ``grad``.
 
         The same as ``zero_grad``, ``forward``, ``loss`` and ``backward``, in training mode and in memory that the
-        next step uses again: the scores returned are valid until then. ``scale`` multiplies the gradients, not the
-        loss; with ``accumulate`` they are added to those that are there.
+        next step uses again: the scores returned are valid until then.
+
+        ``accumulate`` adds to the gradients that are there. ``summed`` makes them those of the sum over the samples
+        where the loss is a mean, so that several batches add up; ``scale`` multiplies them. Neither changes the loss.
         """
         with self.mode(training=True), self._lending, loss.buffers.lending:
             if not accumulate:
@@ -172,6 +158,8 @@ class Network:
             scores = self.forward(x)
             value = loss.forward(scores, targets, sample_weight)
             grad_scores = loss.backward()
+            if summed and loss.reduction != "sum":
+                scale *= loss.weight
             if scale != 1:
                 grad_scores *= grad_scores.dtype.type(scale)
             self.backward(grad_scores)

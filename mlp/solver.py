@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import math
-import signal
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -19,11 +16,13 @@ from mlp.data import Batches, Dataset
 from mlp.errors import InputError
 from mlp.evaluation import Mean, evaluate
 from mlp.history import History
+from mlp.interrupt import deferred_interrupts
 from mlp.losses import Loss
-from mlp.metrics import count_correct
 from mlp.network import Network
-from mlp.optim import SGD
+from mlp.optim import Optimizer
+from mlp.step import Step
 
+Array = NDArray[Any]
 Data = Dataset | tuple[NDArray[Any], NDArray[Any]]
 
 
@@ -44,8 +43,14 @@ class Solver:
 
         scores = network(x),  L = loss(scores, y),  gradients by backpropagation,  optimizer.step()
 
+    with whatever ``step_options`` put between: those of ``mlp.step.Step`` (transform, accumulate, regularizer,
+    clip_value, clip_norm, schedule, constraint, average), by keyword. ``batch_size=None`` takes the whole training
+    set as one batch, ``batch_size=1`` one sample at a time.
+
     ``fit`` returns a ``History`` with a row for each epoch: train loss and accuracy (running means over the
-    epoch, each batch measured before its update), and loss and accuracy on the test set after it.
+    epoch, each batch measured before its update), and loss and accuracy on the validation and the test set after
+    it, computed with the average of the weights if there is one. No loss contains the penalty of a regularizer:
+    the column ``train_penalty`` has it.
 
     Raises ``InputError`` for data that do not fit the network, ``NotFinite`` as soon as a loss is NaN or
     infinite, and ``Interrupted`` after Ctrl-C.
@@ -55,25 +60,30 @@ class Solver:
         self,
         network: Network,
         loss: Loss,
-        optimizer: SGD,
+        optimizer: Optimizer,
         *,
         epochs: int = 10,
-        batch_size: int = 100,
+        batch_size: int | None = 100,
         rng: int | np.random.Generator = 2022,
         log_every: int = 100,
         callbacks: Sequence[Callback] = (),
+        **step_options: Any,
     ) -> None:
-        self.network, self.loss, self.optimizer = network, loss, optimizer
+        self.network, self.loss = network, loss
+        self.update = Step(network, loss, optimizer, **step_options)
         self.epochs = check_integer("epochs", epochs, 0)
-        self.batch_size = check_integer("batch_size", batch_size, 1)
+        self.batch_size = None if batch_size is None else check_integer("batch_size", batch_size, 1)
         self.log_every = check_integer("log_every", log_every, 1)
         self.rng = np.random.default_rng(rng)
+        # Apart from that of the order, so that augmentation does not change which samples meet.
+        self.transform_rng = self.rng.spawn(1)[0]
         self.callbacks = list(callbacks)
         self.history = History()
         self.step = 0
         self.epoch = 0
         self.step_in_epoch = 0
         self.steps_per_epoch = 0
+        self.stopped = ""  # why training ended before its last epoch
         self.train_seconds = 0.0
         self.evaluation_seconds = 0.0
         # The order of an epoch follows from the generator's state at its beginning.
@@ -81,22 +91,29 @@ class Solver:
         self._in_epoch, self._in_log = Mean(), Mean()
         self._interrupted = False
 
-    def fit(self, train: Data, test: Data | None = None) -> History:
-        """Train until ``epochs`` epochs are complete, counting those of earlier calls."""
-        if self.optimizer.parameters is not self.network.parameters:
-            raise InputError(f"{self.optimizer!r} is an optimizer of other parameters; make one for this network")
+    @property
+    def optimizer(self) -> Optimizer:
+        """The optimizer that was given."""
+        return self.update.optimizer
+
+    def fit(self, train: Data, test: Data | None = None, validation: Data | None = None) -> History:
+        """Train until ``epochs`` epochs are complete, counting those of earlier calls, or until ``stop``."""
         train = self._check(train, "train")
-        test = None if test is None else self._check(test, "test")
-        batches = Batches(train, self.batch_size, self.network.dtype)
+        watched = {
+            name: self._check(data, name)
+            for name, data in (("validation", validation), ("test", test))
+            if data is not None
+        }
+        batches = Batches(train, self.batch_size or len(train), self.network.dtype)
         self.steps_per_epoch = len(batches)
         # Overflow is found where it matters, in the loss, and explained there.
-        with np.errstate(over="ignore", invalid="ignore"), self._finish_step_on_interrupt():
+        with np.errstate(over="ignore", invalid="ignore"), deferred_interrupts(self._interrupt):
             self._interrupted = False
             try:
                 for callback in self.callbacks:
                     callback.on_start(self)
-                while self.epoch < self.epochs:
-                    self._run_epoch(batches, test)
+                while self.epoch < self.epochs and not self.stopped:
+                    self._run_epoch(batches, watched)
                 for callback in self.callbacks:
                     callback.on_end(self)
             finally:
@@ -104,11 +121,15 @@ class Solver:
                     callback.on_close(self)
         return self.history
 
-    def _run_epoch(self, batches: Batches, test: Dataset | None) -> None:
+    def stop(self, reason: str) -> None:
+        """End training after the current epoch: for callbacks. ``reason`` is kept in ``stopped``."""
+        self.stopped = reason
+
+    def _run_epoch(self, batches: Batches, watched: dict[str, Dataset]) -> None:
         is_classification = batches.dataset.is_classification
         begin = time.perf_counter()
         for x, y in self._batches_left(batches):
-            self._training_step(x, y, is_classification)
+            self._training_step(x, y, batches.sample_weight, is_classification)
             if self.step % self.log_every == 0:
                 row = {"step": self.step, "epoch": self.epoch + self.step_in_epoch / len(batches)}
                 row |= self._in_log.row("batch", is_classification)
@@ -123,10 +144,14 @@ class Solver:
         trained = time.perf_counter()
         row = {"step": self.step, "epoch": self.epoch + 1, "learning_rate": self.optimizer.lr}
         row |= self._in_epoch.row("train", is_classification)
-        if test is not None:
-            row |= evaluate(self.network, self.loss, test, "test")
-            if not math.isfinite(row["test_loss"]):
-                raise self._not_finite(row["test_loss"], "on the test data", test.arrays(self.network.dtype)[0])
+        if self.update.regularizer is not None:
+            row["train_penalty"] = self._in_epoch.penalty / len(batches)
+        with self.update.averaged():
+            for name, data in watched.items():
+                row |= evaluate(self.network, self.loss, data, name)
+                if not math.isfinite(row[f"{name}_loss"]):
+                    x = data.arrays(self.network.dtype)[0]
+                    raise self._not_finite(row[f"{name}_loss"], f"on the {name} data", x)
         self.train_seconds = trained - begin
         self.evaluation_seconds = time.perf_counter() - trained
         self.epoch += 1
@@ -142,16 +167,14 @@ class Solver:
         self.rng.bit_generator.state = self._order_state
         return batches.epoch(self.rng, start=self.step_in_epoch)
 
-    def _training_step(self, x: NDArray[Any], y: NDArray[Any], is_classification: bool) -> None:
-        loss, scores = self.network.training_step(x, y, self.loss)
-        if not math.isfinite(loss):
-            raise self._not_finite(loss, "", x)
-        correct = count_correct(scores, y) if is_classification else 0
-        self.optimizer.step()
+    def _training_step(self, x: Array, y: Array, weight: Array | None, is_classification: bool) -> None:
+        outcome = self.update(self.step, x, y, weight, self.transform_rng, is_classification)
+        if not math.isfinite(outcome.loss):
+            raise self._not_finite(outcome.loss, "", x)
         self.step += 1
         self.step_in_epoch += 1
-        self._in_epoch.add(self.loss.total, self.loss.weight, correct, len(x))
-        self._in_log.add(self.loss.total, self.loss.weight, correct, len(x))
+        self._in_epoch.add(outcome)
+        self._in_log.add(outcome)
         for callback in self.callbacks:
             callback.on_iteration(self, x, y)
 
@@ -170,9 +193,16 @@ class Solver:
         arrays |= {f"optimizer/{name}": value for name, value in self.optimizer.state_dict().items()}
         for key, callback in self._named_callbacks().items():
             arrays |= {f"{key}/{name}": value for name, value in callback.state_dict().items()}
+        if self.update.average is not None:
+            arrays |= {f"average/{name}": value for name, value in self.update.average.state_dict().items()}
+        generators = {"transform": self.transform_rng, **self.network.generators()}
         rest = {
             "step": self.step,
             "epoch": self.epoch,
+            "stopped": self.stopped,
+            "learning_rate": self.optimizer.lr,
+            "lr_factor": self.update.lr_factor,
+            "generators": {name: rng.bit_generator.state for name, rng in generators.items()},
             "step_in_epoch": self.step_in_epoch,
             "order_state": self._order_state,
             "in_epoch": vars(self._in_epoch).copy(),
@@ -189,10 +219,17 @@ class Solver:
             parts.setdefault(part, {})[key] = value
         self.network.load_state_dict(parts["network"])
         self.optimizer.load_state_dict(parts["optimizer"])
+        if self.update.average is not None:
+            self.update.average.load_state_dict(parts.get("average", {}))
         for key, callback in self._named_callbacks().items():
             if key in parts:
                 callback.load_state_dict(parts[key])
+        generators = {"transform": self.transform_rng, **self.network.generators()}
         try:
+            for name, state in rest["generators"].items():
+                generators[name].bit_generator.state = state
+            self.stopped, self.optimizer.lr = str(rest["stopped"]), rest["learning_rate"]
+            self.update.lr_factor = float(rest["lr_factor"])
             self.rng.bit_generator.state = self._order_state = rest["order_state"]
             self.step, self.epoch = int(rest["step"]), int(rest["epoch"])
             self.step_in_epoch = int(rest["step_in_epoch"])
@@ -210,23 +247,8 @@ class Solver:
             named[f"{kind}{sum(type(c).__name__ == kind for c in named.values())}"] = callback
         return named
 
-    @contextmanager
-    def _finish_step_on_interrupt(self) -> Iterator[None]:
-        """Let Ctrl-C and SIGTERM end training between two steps; a second Ctrl-C ends it at once."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def interrupt(number: int, frame: object) -> None:
-            self._interrupted = True
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-
-        before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def _interrupt(self) -> None:
+        self._interrupted = True
 
     def _check(self, data: Data, what: str) -> Dataset:
         if not isinstance(data, Dataset) and not (isinstance(data, tuple) and len(data) == 2):

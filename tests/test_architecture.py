@@ -23,7 +23,8 @@ TIERS = [
     {"functional", "initializers", "parameter"},
     {"layers", "losses", "regularizers", "optim", "metrics", "calibration", "data"},
     {"network", "summary", "gradcheck", "checkpoint"},
-    {"callbacks", "evaluation", "history", "inspection", "record", "tracking"},
+    {"callbacks", "evaluation", "history", "inspection", "interrupt", "record", "tracking"},
+    {"step"},
     {"solver"},
     {"plots", "parallel", "grading"},
     {"mlp"},  # mlp/__init__.py, the names that users import; from here on they are put to use
@@ -50,7 +51,7 @@ OPTIONAL = {
     "onnx": None,
     "sklearn": None,
     "torch": None,
-    "tqdm": "callbacks.py",
+    "tqdm": "callbacks/progress.py",
     "wandb": "tracking.py",
     "yaml": "config_files.py",
 }

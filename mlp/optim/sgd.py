@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 
 from mlp.checks import check_number
 from mlp.errors import InputError
+from mlp.optim.base import Optimizer, register_optimizer
 from mlp.parameter import Parameter, ParameterVector
 
-# Long vectors are updated in blocks that stay in the cache from one operation to the next.
-BLOCK = 2**18
 
-
-class SGD:
+@register_optimizer("SGD")
+class SGD(Optimizer):
     """The heavy-ball method: for weights w, gradients g and a velocity v that starts at 0, each step is
 
         v ← μ v + (1 - d) (g + λ w)
@@ -45,8 +44,7 @@ class SGD:
         dampening: float = 0.0,
         nesterov: bool = False,
     ) -> None:
-        self.parameters = ParameterVector.of(parameters)
-        self.lr = lr
+        super().__init__(parameters, lr)
         self.momentum = check_number("SGD: momentum", momentum, 0, 1)
         self.weight_decay = check_number("SGD: weight_decay", weight_decay, 0)
         self.dampening = check_number("SGD: dampening", dampening, 0, 1)
@@ -59,20 +57,10 @@ class SGD:
         # to the other with each step, so each step reads three neighbouring rows and writes the fourth.
         self._velocity_row = 0
         self.parameters.rows[[0, 3]] = 0
-        length = self.parameters.length
-        self._blocks = [slice(start, start + BLOCK) for start in range(0, length, BLOCK)]
+        self._scratch = self._scratch_rows(int(nesterov))
         # Stored is η v, the step that v stands for: then w -= row is all, one pass less over the memory. When η
         # changes, the row is rescaled; η = 0 cannot be, so the last η above 0 stays the scale meanwhile.
         self._scale = self.lr if self.lr > 0 else 1.0
-
-    @property
-    def lr(self) -> float:
-        """The learning rate η. Raises ``InputError`` when set to anything but a number >= 0."""
-        return self._lr
-
-    @lr.setter
-    def lr(self, value: float) -> None:
-        self._lr = check_number("SGD: lr", value, 0)
 
     def step(self) -> None:
         """One update of all parameters from their gradients."""
@@ -92,7 +80,8 @@ class SGD:
             if self.nesterov:
                 # The old velocity is not needed any more: its row holds the change.
                 change = np.multiply(block[new], mu, out=block[old])
-                change += combine(block, new, 0, lr, lr * self.weight_decay)
+                ahead = self._scratch[0, : change.size]
+                change += combine(block, new, 0, lr, lr * self.weight_decay, out=ahead)
             if self.lr > 0:
                 block[2] -= change
         self._velocity_row = new
@@ -121,11 +110,6 @@ class SGD:
         self._velocity_row = int(state["row"])
         self.parameters.rows[self._velocity_row, : self.parameters.size] = state["scaled_velocity"]
         self._scale = float(state["scale"])
-
-    def __repr__(self) -> str:
-        options = {"momentum": self.momentum, "weight_decay": self.weight_decay, "dampening": self.dampening}
-        shown = "".join(f", {name}={value:g}" for name, value in options.items() if value)
-        return f"SGD(lr={self.lr:g}{shown}{', nesterov=True' if self.nesterov else ''})"
 
 
 def combine(

@@ -19,7 +19,7 @@ from mlp.callbacks import Callback
 from mlp.config import RunConfig, make_configured_loss, make_network, make_optimizer, take_samples
 from mlp.data import Batches, Dataset, load_mnist
 from mlp.errors import InputError
-from mlp.evaluation import Mean
+from mlp.evaluation import Mean, Outcome
 from mlp.files import write_text
 from mlp.metrics import count_correct
 from mlp.report.results import ACTIVATIONS, SETTINGS, WIDTHS, Result, Setting, completed
@@ -69,11 +69,12 @@ class Iterations:
         begin = time.perf_counter()
         for _ in range(count):
             x, y = next(self._stream)
-            _, scores = self.network.training_step(x, y, self.loss)
+            value, scores = self.network.training_step(x, y, self.loss)
             correct = count_correct(scores, y)
             self.optimizer.step()
-            in_epoch.add(self.loss.total, self.loss.weight, correct, len(x))
-            in_log.add(self.loss.total, self.loss.weight, correct, len(x))
+            outcome = Outcome(value, self.loss.total, self.loss.weight, correct, len(x))
+            in_epoch.add(outcome)
+            in_log.add(outcome)
         return time.perf_counter() - begin
 
 

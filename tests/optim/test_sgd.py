@@ -125,7 +125,7 @@ def many_weights(dtype=np.float64) -> ParameterVector:
 @each_option
 @pytest.mark.parametrize("block", [16, 2**18])
 def test_every_entry_is_treated_as_if_it_were_alone(options, block, monkeypatch):
-    monkeypatch.setattr("mlp.optim.sgd.BLOCK", block)
+    monkeypatch.setattr("mlp.optim.base.BLOCK", block)
     vector = many_weights()
     start = vector.data.copy()
     gradients = np.random.default_rng(2).normal(size=(6, vector.size))

@@ -1,50 +1,14 @@
-"""What may watch a training run without being part of it."""
+"""Progress on the screen. The only file that imports tqdm, and only at use."""
 
 from __future__ import annotations
 
 import sys
 from typing import TYPE_CHECKING, Any
 
-from numpy.typing import NDArray
+from mlp.callbacks.base import Callback
 
 if TYPE_CHECKING:
     from mlp.solver import Solver
-
-
-class Callback:
-    """Functions that the solver calls; a subclass writes those it needs. All get the solver itself.
-
-    ``row`` is a mapping from names to numbers that depends on configuration and data alone, never on the clock.
-    A callback may add columns to it; callbacks later in the list see them, so those that record come last.
-    """
-
-    def on_start(self, solver: Solver) -> None:
-        """Before the first step of ``fit``."""
-
-    def on_iteration(self, solver: Solver, x: Any, targets: Any) -> None:
-        """After each step. x and targets are lent: valid only during the call."""
-
-    def on_log(self, solver: Solver, row: dict[str, Any]) -> None:
-        """Every ``log_every`` steps, with means over these steps."""
-
-    def on_epoch(self, solver: Solver, row: dict[str, Any]) -> None:
-        """After each epoch and its evaluation."""
-
-    def on_interrupt(self, solver: Solver) -> None:
-        """After Ctrl-C, once the step that was under way is complete."""
-
-    def on_end(self, solver: Solver) -> None:
-        """After the last epoch."""
-
-    def on_close(self, solver: Solver) -> None:
-        """Last of all, also after an error: for letting go of what ``on_start`` took."""
-
-    def state_dict(self) -> dict[str, NDArray[Any]]:
-        """What the callback has gathered and would miss after a resume: arrays, saved with the solver's state."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, NDArray[Any]]) -> None:
-        """Take back what ``state_dict`` gave."""
 
 
 class Progress(Callback):

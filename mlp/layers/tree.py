@@ -1,12 +1,55 @@
-"""What is done to whole trees of layers: choosing initial weights, folding normalisation away."""
+"""What is done to a whole tree of layers: giving names, choosing initial weights, folding normalisation away."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlp.errors import InputError
 from mlp.layers.activations import ACTIVATIONS
 from mlp.layers.base import Layer
 from mlp.layers.batch_norm import BatchNorm
 from mlp.layers.containers import Sequential
 from mlp.layers.linear import Linear
+from mlp.parameter import Parameter
+
+
+def check_places(body: Layer) -> None:
+    """Raise ``InputError`` if a layer stands in two places, or is in another network already."""
+    seen: dict[int, str] = {}
+    for path, layer in body.descendants():
+        where = f"layer {path} {layer!r}"
+        if any(p.owner is not None for p in layer.parameters().values()):
+            raise InputError(f"Network: {where} belongs to another network; copy it with astype")
+        if id(layer) in seen:
+            raise InputError(
+                f"Network: {where} is {seen[id(layer)]} as well; give its second place a copy with the same "
+                f"parameters, layer.tied()"
+            )
+        seen[id(layer)] = where
+
+
+def name_places(body: Layer) -> list[Parameter]:
+    """Give every layer and every parameter its name, where it stands; returns the parameters, each once."""
+    for path, layer in body.descendants():
+        layer.name = f"layer {path} {layer!r}"
+    named: dict[int, Parameter] = {}
+    for name, p in body.parameters().items():
+        if id(p) not in named:  # a shared one is called after its first place
+            p.name = name
+            named[id(p)] = p
+    return list(named.values())
+
+
+def convert_statistics(body: Layer, dtype: np.dtype[Any]) -> None:
+    """Bring all running statistics to ``dtype``; those that are shared stay so."""
+    converted: dict[int, NDArray[Any]] = {}
+    for layer in body.walk():
+        for name in layer.statistic_names:
+            array = getattr(layer, name)
+            setattr(layer, name, converted.setdefault(id(array), array.astype(dtype, copy=False)))
 
 
 def choose_initializers(body: Layer, name: str) -> None:

@@ -1,0 +1,51 @@
+"""The table of a classification: numbers by name, which print themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class ClassificationReport:
+    """Precision, recall, F1 and support (number of samples) of K classes, arrays (K,).
+
+    ``macro`` and ``weighted`` are averages over the classes, arrays (3,): precision, recall, F1.
+    ``print(report)`` shows the table, and so does a notebook.
+    """
+
+    class_names: tuple[str, ...]
+    precision: Floats
+    recall: Floats
+    f1: Floats
+    support: NDArray[np.integer[Any]]
+    accuracy: float
+    macro: Floats
+    weighted: Floats
+
+    def __str__(self) -> str:
+        total = str(self.support.sum())
+        numbers = np.stack([self.precision, self.recall, self.f1], axis=1)
+        classes = zip(self.class_names, numbers, self.support, strict=True)
+        rows = [
+            ("", "precision", "recall", "f1", "support"),
+            *((name, *map(_show, row), str(n)) for name, row, n in classes),
+            ("accuracy", "", "", _show(self.accuracy), total),
+            ("macro average", *map(_show, self.macro), total),
+            ("weighted average", *map(_show, self.weighted), total),
+        ]
+        width = max(len(row[0]) for row in rows)
+        lines = [f"{name:<{width}}" + "".join(f"{cell:>11}" for cell in cells) for name, *cells in rows]
+        rule = "-" * len(lines[0])
+        return "\n".join([lines[0], rule, *lines[1:-3], rule, *lines[-3:]])
+
+    __repr__ = __str__
+
+
+def _show(value: float) -> str:
+    return f"{value:.4f}"

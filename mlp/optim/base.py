@@ -1,0 +1,132 @@
+"""What every optimizer is: two flat vectors, a learning rate, one step at a time, and a state to continue from."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlp.buffers import aligned_empty
+from mlp.checks import bind_arguments, check_number, find_name
+from mlp.errors import InputError
+from mlp.parameter import Parameter, ParameterVector
+
+Array = NDArray[np.floating[Any]]
+
+# Long vectors are updated in blocks that stay in the cache from one operation to the next. Smaller blocks than
+# this stay nearer to the processor, but what they save is less than what their many more calls cost.
+BLOCK = 2**18
+
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {}
+
+
+def register_optimizer(name: str) -> Callable[[type[Optimizer]], type[Optimizer]]:
+    """Class decorator that lets a configuration name this optimizer (upper and lower case are one)."""
+
+    def register(optimizer: type[Optimizer]) -> type[Optimizer]:
+        OPTIMIZERS[name] = optimizer
+        return optimizer
+
+    return register
+
+
+class Optimizer:
+    """Changes weights w by their gradients g, one ``step`` at a time: w ← w - η · (a direction made of past g).
+
+    ``lr`` is η; it may be changed between any two steps. What a method remembers for each weight lies in rows 0
+    and 3 of the parameters' array, beside gradients and weights, so a second optimizer over the same parameters
+    starts anew and takes the place of the first.
+
+    A subclass writes ``step``, and ``state`` with the arrays that a step remembers for the next one. Its
+    constructor arguments are kept as attributes of the same names, which is where ``repr`` finds them.
+
+    Raises ``InputError`` for lr < 0 and for what is not a vector of parameters.
+    """
+
+    def __init__(self, parameters: ParameterVector | Iterable[Parameter], lr: float) -> None:
+        self.lr = lr
+        self.parameters = ParameterVector.of(parameters)
+        length = self.parameters.length
+        self._blocks = [slice(start, start + BLOCK) for start in range(0, length, BLOCK)]
+
+    @property
+    def lr(self) -> float:
+        """The learning rate η. Raises ``InputError`` when set to anything but a number >= 0."""
+        return self._lr
+
+    @lr.setter
+    def lr(self, value: float) -> None:
+        self._lr = check_number(f"{type(self).__name__}: lr", value, 0)
+
+    def step(self) -> None:
+        """One update of all parameters from their gradients."""
+        raise NotImplementedError(f"{type(self).__name__} needs a step method")
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """The arrays that the next step depends on besides parameters and settings: not copies."""
+        raise NotImplementedError(f"{type(self).__name__} needs a state method")
+
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """Everything that the next step depends on besides the parameters and the settings: copies."""
+        return {name: array.copy() for name, array in self.state().items()}
+
+    def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Continue from a ``state_dict``. Raises ``InputError``, and changes nothing, unless it fits."""
+        own = self.state()
+        expected = {name: array.shape for name, array in own.items()}
+        shapes = {name: np.shape(value) for name, value in state.items()}
+        if shapes != expected or any(np.asarray(value).dtype.kind not in "fiu" for value in state.values()):
+            raise InputError(f"{type(self).__name__}: a state with {expected} is needed, got {shapes}")
+        for name, array in own.items():
+            array[...] = state[name]
+
+    def __repr__(self) -> str:
+        arguments = inspect.signature(type(self)).parameters
+        options = {name: getattr(self, name) for name in arguments if name != "parameters" and hasattr(self, name)}
+        shown = [f"{n}={_text(v)}" for n, v in options.items() if n == "lr" or v != arguments[n].default]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    # What subclasses have in common.
+
+    def _scratch_rows(self, count: int) -> Array:
+        """Memory for one block of intermediate results, used again in every step: (count, block)."""
+        return aligned_empty((count, min(BLOCK, self.parameters.length)), self.parameters.dtype)
+
+    def _zeros(self) -> Array:
+        """One more row, for what a method remembers beyond rows 0 and 3: (length,)."""
+        row = aligned_empty((self.parameters.length,), self.parameters.dtype)
+        row[...] = 0
+        return row
+
+    def _check_eps(self, eps: float) -> float:
+        # An eps that rounds to 0 would divide 0 by 0 wherever a gradient has always been 0.
+        smallest = float(np.finfo(self.parameters.dtype).tiny)
+        return check_number(f"{type(self).__name__}: eps", eps, smallest)
+
+
+def decayed(g: Array, w: Array, weight_decay: float, out: Array) -> Array:
+    """g + λ w, the gradient with coupled weight decay: in ``out``, or g itself for λ = 0."""
+    if weight_decay == 0:
+        return g
+    np.multiply(w, weight_decay, out=out)
+    return np.add(out, g, out=out)
+
+
+def _text(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else repr(value)
+
+
+def make_optimizer(name: str, parameters: ParameterVector | Iterable[Parameter], **options: Any) -> Optimizer:
+    """A new optimizer of the kind registered under ``name``, as in ``make_optimizer("Adam", vector, lr=0.001)``.
+
+    Raises ``InputError`` for an unknown name, an unknown option, and whatever the optimizer refuses.
+    """
+    known = find_name(name, OPTIMIZERS)
+    if known is None:
+        raise InputError(f"unknown optimizer {name!r}; there are: {', '.join(sorted(OPTIMIZERS))}")
+    make = OPTIMIZERS[known]
+    bind_arguments(known, make, parameters, **options)
+    return make(parameters, **options)
