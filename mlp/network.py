@@ -13,6 +13,7 @@ from mlp.buffers import Lending
 from mlp.checks import check_dtype, check_integer
 from mlp.errors import InputError
 from mlp.functional import softmax
+from mlp.initializers import Initializer
 from mlp.layers.base import Layer
 from mlp.layers.containers import Hook, Sequential
 from mlp.layers.tree import (
@@ -35,8 +36,8 @@ class Network:
         net = Network(Linear(784, 128), ReLU(), Linear(128, 10), rng=2022)
 
     ``rng`` (a seed or a Generator), if given, draws all parameters anew, in order; without it the layers keep
-    theirs. ``init`` names how weights are drawn in every Linear (see ``mlp.initializers.INITIALIZERS``), or, with
-    "auto", as the activation after it needs. ``dtype`` is that of the layers unless given. Parameters are named
+    theirs. ``init`` says how weights are drawn in every Linear: an initializer, the name of one (those in
+    ``mlp.initializers.INITIALIZERS``), or "auto": as the activation after it needs. ``dtype`` is that of the layers unless given. Parameters are named
     "<layer number>.<name>", for example "0.weight", and live in the flat vector ``parameters``. A layer given twice
     is one layer in two places, whose gradient is the sum over both.
 
@@ -51,7 +52,7 @@ class Network:
         self,
         *layers: Layer,
         rng: int | np.random.Generator | None = None,
-        init: str | None = None,
+        init: str | Initializer | None = None,
         dtype: DTypeLike | None = None,
     ) -> None:
         self.body = Sequential(*layers)
@@ -150,7 +151,7 @@ class Network:
         next step uses again: the scores returned are valid until then.
 
         ``accumulate`` adds to the gradients that are there. ``summed`` makes them those of the sum over the samples
-        where the loss is a mean, so that several batches add up; ``scale`` multiplies them. Neither changes the loss.
+        where the loss is a mean, so that several batches add up; ``scale`` multiplies them. The loss stays the same.
         """
         with self.mode(training=True), self._lending, loss.buffers.lending:
             if not accumulate:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlp.errors import InputError
+from mlp.initializers import Initializer, for_activation, make_initializer
 from mlp.layers.activations import ACTIVATIONS
 from mlp.layers.base import Layer
 from mlp.layers.batch_norm import BatchNorm
@@ -52,21 +53,19 @@ def convert_statistics(body: Layer, dtype: np.dtype[Any]) -> None:
             setattr(layer, name, converted.setdefault(id(array), array.astype(dtype, copy=False)))
 
 
-def choose_initializers(body: Layer, name: str) -> None:
-    """Let every Linear in ``body`` draw its weights from the initializer called ``name``.
+def choose_initializers(body: Layer, init: str | Initializer) -> None:
+    """Let every Linear in ``body`` draw its weights from ``init``, an initializer or the name of one.
 
     "auto" gives each the one that suits the activation which its output goes into: He for the family of ReLU,
     Xavier for sigmoids and for the last layer. Raises ``InputError`` for an unknown name.
     """
-    from mlp.initializers import for_activation, make_initializer
-
     leaves = [layer for layer in body.walk() if not layer.children()]
     activations = {kind: registered for registered, kind in ACTIVATIONS.items()}
     for i, layer in enumerate(leaves):
         if not isinstance(layer, Linear):
             continue
-        if name.lower() != "auto":
-            layer.weight_init = make_initializer(name)
+        if not isinstance(init, str) or init.lower() != "auto":
+            layer.weight_init = make_initializer(init) if isinstance(init, str) else init
             continue
         after = (a for a in leaves[i + 1 :] if isinstance(a, Linear) or type(a) in activations)
         following = type(next(after, layer))

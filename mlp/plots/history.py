@@ -53,3 +53,26 @@ def plot_images(images: NDArray[Any], titles: Sequence[str] = ()) -> Any:
         if k < len(titles):
             ax.set_title(titles[k], fontsize=9)
     return figure
+
+
+class RateCurve(Protocol):
+    """Losses by learning rate, as ``mlp.rate_search.RangeTest`` has them."""
+
+    rates: NDArray[Any]
+    losses: NDArray[Any]
+    smoothed: NDArray[Any]
+    suggestion: float
+
+
+def plot_range_test(curve: RateCurve) -> Any:
+    """Loss against learning rate, raw and smoothed, with the suggested rate as a vertical line."""
+    figure, (ax,) = new_figure(1)
+    ax.plot(curve.rates, curve.losses, color=BLUE, alpha=0.35, linewidth=1, label="each step")
+    ax.plot(curve.rates, curve.smoothed, color=BLUE, label="smoothed")
+    ax.axvline(curve.suggestion, color=VERMILION, linestyle="--", label=f"steepest: {curve.suggestion:.2g}")
+    ax.set_xscale("log")
+    ax.set_xlabel("learning rate")
+    ax.set_ylabel("loss")
+    ax.legend(frameon=False)
+    clean(ax)
+    return figure
