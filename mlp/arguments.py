@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mlp.config import SETTINGS, RunConfig, read_config, shorten
+from mlp.config import SETTINGS, RunConfig, read_config
 from mlp.errors import InputError
+from mlp.settings import shorten
 
 
 def parse_arguments(
@@ -62,10 +63,16 @@ def _parse_float(text: Any) -> Any:
     return number if math.isfinite(number) else text
 
 
+def _parse_optional_float(text: Any) -> Any:
+    """The same, and None for null."""
+    return None if text in (None, "null", "None", "none") else _parse_float(text)
+
+
 _TYPES: Mapping[str, Any] = {
     "int": int,
     "int | None": int | None,
     "float": _parse_float,
+    "float | None": _parse_optional_float,
     "str": str,
     "str | None": str | None,
     "bool": bool,

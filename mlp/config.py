@@ -1,75 +1,43 @@
-"""A run's settings: one frozen record, filled from YAML files and the command line, and what it builds."""
+"""A run's settings: one frozen record, filled from YAML files and the command line."""
 
 from __future__ import annotations
 
 import dataclasses
-import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mlp.checks import find_name
 from mlp.config_files import check_keys, read_mapping
-from mlp.data import Dataset
 from mlp.errors import InputError
-from mlp.initializers import normal
-from mlp.layers import ACTIVATIONS, Linear, make_activation
-from mlp.losses import LOSSES, Loss, make_loss
-from mlp.network import Network
-from mlp.optim import SGD
+from mlp.initializers import INITIALIZERS
+from mlp.layers import ACTIVATIONS
+from mlp.losses import LOSSES
+from mlp.optim import OPTIMIZERS
+from mlp.settings import (
+    below_one,
+    choice,
+    integer,
+    is_widths,
+    not_negative,
+    number,
+    positive_or_null,
+    setting,
+    share,
+    shorten,
+    switch,
+    text,
+)
 
 TRACKING = ("auto", "online", "offline", "none")
-
-
-def _setting(default: Any, accepted: str, check: Callable[[Any], bool], help: str) -> Any:
-    factory = {"default_factory": lambda: list(default)} if isinstance(default, list) else {"default": default}
-    return field(**factory, metadata={"accepted": accepted, "check": check, "help": help})
-
-
-def _integer(default: int | None, low: int, help: str) -> Any:
-    optional = default is None
-    return _setting(
-        default,
-        f"an integer of at least {low}" + (", or null" if optional else ""),
-        lambda v: (optional and v is None) or (isinstance(v, int) and not isinstance(v, bool) and v >= low),
-        help,
-    )
-
-
-def _number(default: float, accepted: str, check: Callable[[float], bool], help: str) -> Any:
-    def is_accepted(v: Any) -> bool:
-        # Compared before it is converted: a huge integer has no float.
-        is_number = isinstance(v, int | float) and not isinstance(v, bool)
-        return is_number and abs(v) <= sys.float_info.max and check(v)
-
-    return _setting(default, accepted, is_accepted, help)
-
-
-def _choice(default: str, choices: Callable[[], Sequence[str]], help: str) -> Any:
-    return _setting(
-        default,
-        "one of " + ", ".join(choices()),
-        lambda v: v in choices(),
-        help,
-    )
-
-
-def _text(help: str) -> Any:
-    return _setting(None, "a text, or null", lambda v: v is None or isinstance(v, str), help)
-
-
-def shorten(value: Any, length: int = 60) -> str:
-    """``repr(value)``, cut where it gets long."""
-    text = repr(value)
-    return text if len(text) <= length else f"{text[:length]}..."
-
-
-def _is_hidden(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in value)
+NORMALIZATIONS = ("none", "BatchNorm", "LayerNorm", "RMSNorm")
+SCHEDULES = ("constant", "step_decay", "exponential", "linear", "cosine", "one_cycle")
+PREPROCESSINGS = ("none", "center", "standardize", "decorrelate", "whiten_pca", "whiten_zca")
+# The one initializer left out needs a value, and is no way to start a network.
+INITS = tuple(sorted(set(INITIALIZERS) - {"constant"}))
+# Settings of augmentation that move pixels: they need images.
+MOVING = ("rotation", "shift", "scaling", "shear", "elastic")
 
 
 @dataclass(frozen=True)
@@ -79,58 +47,143 @@ class RunConfig:
     Raises ``InputError`` for a value that is not accepted, naming the key, the value and what is.
     """
 
-    hidden: list[int] = _setting(
-        [512], "a list of integers of at least 1, such as [256, 128], or []", _is_hidden,
+    # The network
+    hidden: list[int] = setting(
+        [512], "a list of integers of at least 1, such as [256, 128], or []", is_widths,
         "widths of the hidden layers; [] for none",
     )  # fmt: skip
-    activation: str = _choice("ReLU", lambda: sorted(ACTIVATIONS), "the nonlinearity after each hidden layer")
-    loss: str = _choice("CE", lambda: sorted(LOSSES), "the loss")
-    margin: float = _number(0.1, "a number > 0", lambda v: v > 0, "margin of the hinge loss")
-    init_std: float = _number(0.01, "a number >= 0", lambda v: v >= 0, "standard deviation of initial weights")
-    learning_rate: float = _number(0.05, "a number >= 0", lambda v: v >= 0, "step size of SGD")
-    momentum: float = _number(0.9, "a number from 0 to 1", lambda v: 0 <= v <= 1, "momentum of SGD")
-    dampening: float = _number(0.0, "a number from 0 to 1", lambda v: 0 <= v <= 1, "dampening of the gradient")
-    nesterov: bool = _setting(
-        False, "true or false", lambda v: isinstance(v, bool), "look ahead along the momentum"
+    activation: str = choice("ReLU", lambda: sorted(ACTIVATIONS), "the nonlinearity after each hidden layer")
+    normalization: str = choice("none", lambda: NORMALIZATIONS, "normalisation before each activation")
+    dropout: float = below_one(0.0, "probability of dropping a hidden neuron")
+    residual: bool = switch("a way around each hidden layer that keeps the width")
+    init: str = choice("normal", lambda: INITS, "how weights start; auto: as the activation needs")
+    init_std: float = not_negative(0.01, "standard deviation of initial weights, for init normal")
+    init_bias: float = number(0.0, "a number", lambda v: True, "what the hidden biases start with")
+    dtype: str = choice("float32", lambda: ("float32", "float64"), "precision of all arithmetic")
+
+    # The loss
+    loss: str = choice("CE", lambda: sorted(LOSSES), "the loss")
+    margin: float = number(0.1, "a number > 0", lambda v: v > 0, "margin of the hinge losses")
+    label_smoothing: float = below_one(0.0, "share of each target that is spread over all classes (CE)")
+    class_weights: bool = switch("let every class count the same, however many samples it has (CE, NLL)")
+    l1: float = not_negative(0.0, "penalty on the absolute values of the weights")
+    l2: float = not_negative(0.0, "penalty on half the squares of the weights, not on biases")
+    max_norm: float | None = positive_or_null("longest that the weights into a neuron may be, as a vector")
+
+    # The optimizer
+    optimizer: str = choice("SGD", lambda: sorted(OPTIMIZERS), "how gradients become updates")
+    learning_rate: float = not_negative(0.05, "step size")
+    momentum: float = share(0.9, "momentum of SGD and RMSProp")
+    dampening: float = share(0.0, "dampening of the gradient (SGD)")
+    nesterov: bool = switch("look ahead along the momentum (SGD)")
+    beta1: float = below_one(0.9, "memory of the gradients' mean (Adam, AdamW)")
+    beta2: float = below_one(0.999, "memory of the gradients' squares (Adam, AdamW)")
+    weight_decay: float = not_negative(1e-5, "coupled weight decay (L2), decoupled for AdamW")
+    schedule: str = choice("constant", lambda: SCHEDULES, "the learning rate over the epochs")
+    warmup_epochs: float = not_negative(0.0, "epochs in which the learning rate rises from 0")
+    decay_epochs: float = number(
+        10.0, "a number > 0", lambda v: v > 0, "epochs between two decays (step_decay, exponential)"
     )
-    weight_decay: float = _number(1e-5, "a number >= 0", lambda v: v >= 0, "coupled weight decay (L2)")
-    batch_size: int = _integer(100, 1, "samples in a mini-batch")
-    epochs: int = _integer(10, 0, "passes over the training set")
-    seed: int = _integer(2022, 0, "seed of the initial weights and of the order of the samples")
-    dtype: str = _choice("float32", lambda: ("float32", "float64"), "precision of all arithmetic")
-    data: str | None = _text("folder with four IDX files to use instead of MNIST")
-    train_samples: int | None = _integer(None, 1, "use only the first so many training samples")
-    test_samples: int | None = _integer(None, 1, "use only the first so many test samples")
-    output: str | None = _text("folder of this run (default: a new one under runs/)")
-    tracking: str = _choice("auto", lambda: TRACKING, "Weights & Biases; auto: online if logged in, else offline")
-    project: str = _setting("mlp", "a text", lambda v: isinstance(v, str) and bool(v), "project name in wandb")
-    group: str | None = _text("group of this run in wandb")
-    log_every: int = _integer(100, 1, "steps between two records of the training loss")
-    inspect: bool = _setting(
-        False,
-        "true or false",
-        lambda v: isinstance(v, bool),
-        "record how active the hidden neurons are and how large gradients and updates",
+    decay_factor: float = share(0.1, "factor of a decay of the learning rate")
+    plateau_patience: int | None = integer(
+        None, 0, "epochs without progress of the validation loss until the rate decays"
     )
-    checkpoint_seconds: float = _number(10.0, "a number >= 0", lambda v: v >= 0, "least time between checkpoints")
+    clip_norm: float | None = positive_or_null("longest that the gradient may be, as a vector")
+    clip_value: float | None = positive_or_null("largest that an entry of the gradient may be")
+    accumulate: int = integer(1, 1, "parts of a batch that are computed one after another")
+    weight_average: float = below_one(0.0, "decay of the moving average of the weights that is evaluated; 0: none")
+    batch_size: int | None = integer(100, 1, "samples in a mini-batch; null: all", optional=True)
+    epochs: int = integer(10, 0, "passes over the training set")
+    early_stopping: int | None = integer(
+        None, 1, "epochs without progress of the validation loss until training ends"
+    )
+    seed: int = integer(2022, 0, "seed of the initial weights and of the order of the samples")
+
+    # The data
+    data: str | None = text("folder with four IDX files to use instead of MNIST")
+    train_samples: int | None = integer(None, 1, "use only the first so many training samples")
+    test_samples: int | None = integer(None, 1, "use only the first so many test samples")
+    validation: float = below_one(0.0, "share of the training samples that is held out to choose by")
+    upsample: bool = switch("repeat samples of small classes until all are of one size")
+    preprocessing: str = choice("none", lambda: PREPROCESSINGS, "a map of the inputs, fitted on the training set")
+    pca: int | None = integer(None, 1, "number of principal components to keep")
+    rotation: float = number(0.0, "a number from 0 to 360", lambda v: 0 <= v <= 360, "most degrees of rotation")
+    shift: float = not_negative(0.0, "most pixels of shift")
+    scaling: float = below_one(0.0, "most change of scale; 0.1: from 0.9 to 1.1")
+    shear: float = number(0.0, "a number from 0 to 80", lambda v: 0 <= v <= 80, "most degrees of shear")
+    elastic: float = not_negative(0.0, "strength of elastic distortion; 34 is usual")
+    elastic_sigma: float = number(
+        4.0, "a number > 0", lambda v: v > 0, "smoothness of elastic distortion, in pixels"
+    )
+    noise: float = not_negative(0.0, "standard deviation of noise added to the inputs")
+    mixup: float = not_negative(0.0, "strength of mixup; 0.2 is usual")
+    adversarial: float = not_negative(0.0, "step of adversarial training samples (FGSM)")
+    mask_salient: float = below_one(0.0, "share of pixels to hide, those that matter most to the network")
+
+    # The record
+    output: str | None = text("folder of this run (default: a new one under runs/)")
+    tracking: str = choice("auto", lambda: TRACKING, "Weights & Biases; auto: online if logged in, else offline")
+    project: str = setting("mlp", "a text", lambda v: isinstance(v, str) and bool(v), "project name in wandb")
+    group: str | None = text("group of this run in wandb")
+    log_every: int = integer(100, 1, "steps between two records of the training loss")
+    inspect: bool = switch("record how active the hidden neurons are and how large gradients and updates")
+    checkpoint_seconds: float = not_negative(10.0, "least time between checkpoints")
 
     def __post_init__(self) -> None:
-        for name, choices in (("activation", ACTIVATIONS), ("loss", LOSSES)):
+        choices: dict[str, Iterable[str]] = {
+            "activation": ACTIVATIONS,
+            "loss": LOSSES,
+            "optimizer": OPTIMIZERS,
+            "init": INITS,
+            "schedule": SCHEDULES,
+            "normalization": NORMALIZATIONS,
+            "preprocessing": PREPROCESSINGS,
+        }
+        for name, known in choices.items():
             value = getattr(self, name)
             if isinstance(value, str):
-                object.__setattr__(self, name, find_name(value, choices) or value)
+                object.__setattr__(self, name, find_name(value, known) or value)
         for f in dataclasses.fields(self):
             value = getattr(self, f.name)
             if not f.metadata["check"](value):
                 raise InputError(f"{f.name}: got {shorten(value)}; accepted: {f.metadata['accepted']}")
-            if f.type == "float":
+            if f.type in ("float", "float | None") and value is not None:
                 # One spelling for each value: 1 and 1.0, 0 and -0 are the same setting.
                 object.__setattr__(self, f.name, float(value) + 0.0)
+        self._check_together()
+
+    def _check_together(self) -> None:
+        """Settings that are right by themselves, but have no meaning beside others."""
         if self.nesterov and (self.momentum == 0 or self.dampening != 0):
             raise InputError(
                 f"nesterov: got true with momentum {self.momentum:g} and dampening {self.dampening:g}; "
                 f"accepted: true only with momentum > 0 and dampening 0"
             )
+        moving = [name for name in MOVING if getattr(self, name)]
+        maps_inputs = self.preprocessing != "none" or self.pca is not None
+        needs = (
+            ("nesterov", self.nesterov, self.optimizer == "SGD", "true only with optimizer SGD"),
+            ("dampening", self.dampening, self.optimizer == "SGD", "0 unless the optimizer is SGD"),
+            ("label_smoothing", self.label_smoothing, self.loss == "CE", "0 unless the loss is CE"),
+            ("class_weights", self.class_weights, self.loss in ("CE", "NLL"), "true only with loss CE or NLL"),
+            (
+                "mixup",
+                self.mixup,
+                self.loss in ("CE", "MSE", "MAE", "Huber", "BCE"),
+                "0 unless the loss takes soft labels",
+            ),
+            ("early_stopping", self.early_stopping, self.validation > 0, "null unless validation is above 0"),
+            (
+                "plateau_patience",
+                self.plateau_patience is not None,
+                self.validation > 0,
+                "null unless validation is above 0",
+            ),
+            (moving[0] if moving else "", moving, not maps_inputs, "0 unless preprocessing is none and pca null"),
+        )
+        for name, given, is_fine, accepted in needs:
+            if given and not is_fine:
+                raise InputError(f"{name}: got {getattr(self, name)!r}; accepted: {accepted}")
 
     def as_dict(self) -> dict[str, Any]:
         """The settings as plain values."""
@@ -143,52 +196,6 @@ class RunConfig:
 
 
 SETTINGS = tuple(f.name for f in dataclasses.fields(RunConfig))
-
-
-def make_network(config: RunConfig, in_features: int, out_features: int, rng: np.random.Generator) -> Network:
-    """Linear layers of the configured widths with the activation between them."""
-    widths = [in_features, *config.hidden, out_features]
-    layers: list[Any] = []
-    try:
-        # A standard deviation that is too large for the dtype shows up as a loss that is not finite.
-        with np.errstate(over="ignore"):
-            for a, b in pairwise(widths):
-                layers += [Linear(a, b, weight_init=normal(config.init_std)), make_activation(config.activation)]
-            return Network(*layers[:-1], rng=rng, dtype=config.dtype)
-    except (MemoryError, ValueError, OverflowError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"hidden: got {shorten(config.hidden)}; accepted: what fits into memory") from None
-
-
-def make_configured_loss(config: RunConfig) -> Loss:
-    """The configured loss, averaged over the batch."""
-    return make_loss(config.loss, **({"margin": config.margin} if config.loss == "Hinge" else {}))
-
-
-def make_optimizer(config: RunConfig, network: Network) -> SGD:
-    """SGD with the configured settings over all parameters of the network."""
-    return SGD(
-        network.parameters,
-        lr=config.learning_rate,
-        momentum=config.momentum,
-        weight_decay=config.weight_decay,
-        dampening=config.dampening,
-        nesterov=config.nesterov,
-    )
-
-
-def take_samples(config: RunConfig, train: Dataset, test: Dataset) -> tuple[Dataset, Dataset]:
-    """The configured numbers of samples. Raises ``InputError`` for more than there are."""
-    parts = []
-    for name, dataset in (("train_samples", train), ("test_samples", test)):
-        count = getattr(config, name)
-        if count is not None and count > len(dataset):
-            raise InputError(f"{name}: got {count}; accepted: an integer from 1 to {len(dataset)}, or null")
-        parts.append(dataset[:count])
-    if config.batch_size > len(parts[0]):
-        raise InputError(f"batch_size: got {config.batch_size}; accepted: an integer from 1 to {len(parts[0])}")
-    return parts[0], parts[1]
 
 
 def read_config(path: Path, base: RunConfig | None = None) -> RunConfig:

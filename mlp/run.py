@@ -13,16 +13,22 @@ from typing import Any
 
 import numpy as np
 
-from mlp.callbacks import Callback, Progress
-from mlp.config import (
-    RunConfig,
+from mlp.building import (
+    hold_out,
+    make_callbacks,
     make_configured_loss,
+    make_configured_optimizer,
     make_network,
-    make_optimizer,
+    make_preprocessing,
+    make_step_options,
     take_samples,
 )
+from mlp.callbacks import Callback, Progress
+from mlp.checkpoint import save_arrays
+from mlp.config import RunConfig
 from mlp.config_files import to_yaml
 from mlp.data import Dataset, load_mnist
+from mlp.data.preprocessing import Preprocessing
 from mlp.errors import InputError
 from mlp.evaluation import evaluate
 from mlp.files import make_folder, write_text
@@ -34,6 +40,7 @@ from mlp.solver import Interrupted, NotFinite, Solver
 from mlp.tracking import WandbMirror
 
 CONFIG, ENVIRONMENT, FINAL, CURVES = "config.yaml", "environment.json", "final.json", "curves.png"
+PREPROCESSING = "preprocessing.npz"
 # A resumed run may go on for longer and be watched differently; anything else would make it another run.
 MAY_CHANGE = ("epochs", "tracking", "project", "group", "checkpoint_seconds")
 
@@ -58,10 +65,15 @@ def run(
     Raises ``InputError`` for anything wrong with configuration, data or folder, ``NotFinite`` if training
     diverges, ``Interrupted`` after Ctrl-C. In each case the folder tells how far it came.
     """
+    init, order, choice = (np.random.default_rng(s) for s in np.random.SeedSequence(config.seed).spawn(3))
     train, test = take_samples(config, *load_data(config))
-    init, order = (np.random.default_rng(s) for s in np.random.SeedSequence(config.seed).spawn(2))
+    train, validation = hold_out(config, train, choice)
+    preprocessing = make_preprocessing(config)
+    if preprocessing is not None:
+        train, test, validation = preprocess(preprocessing, train, test, validation)
     network = make_network(config, train.num_features, train.num_classes, init)
-    loss, optimizer = make_configured_loss(config), make_optimizer(config, network)
+    loss, optimizer = make_configured_loss(config, train), make_configured_optimizer(config, network)
+    step_options = make_step_options(config, network, loss, train)
 
     folder = new_folder(config) if resume is None else resume
     record = LocalRecord(folder)
@@ -69,7 +81,7 @@ def run(
     checkpoints = Checkpoints(record, fixed, config.checkpoint_seconds)
     solver = Solver(
         network, loss, optimizer,
-        epochs=config.epochs, batch_size=config.batch_size, rng=order, log_every=config.log_every,
+        epochs=config.epochs, batch_size=config.batch_size, rng=order, log_every=config.log_every, **step_options,
     )  # fmt: skip
     mirror = None
     if config.tracking != "none":
@@ -77,21 +89,26 @@ def run(
     if config.inspect:
         callbacks = (*callbacks, NeuronActivity(), GradientFlow())
     # Those that add columns to a row come before those that record it.
-    watching = (*callbacks, record, checkpoints, mirror, Progress() if progress else None)
+    watching = (*make_callbacks(config), *callbacks, record, checkpoints, mirror, Progress() if progress else None)
     solver.callbacks = [callback for callback in watching if callback is not None]
     if resume is not None:
         checkpoints.restore(solver)
         if config.epochs < solver.epoch:
             raise InputError(f"epochs: got {config.epochs}; accepted: at least {solver.epoch}, which are done")
     write_text(folder / CONFIG, to_yaml(config.as_dict()))
+    if preprocessing is not None:
+        save_arrays(folder / PREPROCESSING, preprocessing.state_dict(), {"preprocessing": repr(preprocessing)})
     write_text(folder / ENVIRONMENT, json.dumps(describe_environment(), indent=2) + "\n")
 
     final: dict[str, Any] = {"status": "failed"}
     try:
-        solver.fit(train, test)
+        solver.fit(train, test, validation)
         # The running means of the last epoch mix as many networks as it has steps; this is the one that was kept.
-        final |= evaluate(network, loss, train, "final_train") | evaluate(network, loss, test, "final_test")
+        with solver.update.averaged():
+            final |= evaluate(network, loss, train, "final_train") | evaluate(network, loss, test, "final_test")
         final["status"] = "completed"
+        if solver.stopped:
+            final["stopped"] = solver.stopped
     except KeyboardInterrupt as interrupted:
         final["status"] = "interrupted"
         raise Interrupted(f"{interrupted or 'interrupted'}; --resume {folder} goes on") from None
@@ -108,6 +125,18 @@ def run(
         if mirror is not None:
             mirror.finish(final, folder / CURVES)
     return RunResult(folder, solver.history, final)
+
+
+def preprocess(
+    preprocessing: Preprocessing, train: Dataset, test: Dataset, validation: Dataset | None
+) -> tuple[Dataset, Dataset, Dataset | None]:
+    """Fit on the training set alone, and map all three. Raises ``InputError`` naming the setting if that fails."""
+    try:
+        preprocessing.fit(train)
+    except InputError as error:
+        raise InputError(f"preprocessing: {error}") from None
+    transform = preprocessing.transform_dataset
+    return transform(train), transform(test), None if validation is None else transform(validation)
 
 
 def load_data(config: RunConfig) -> tuple[Dataset, Dataset]:

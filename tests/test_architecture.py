@@ -22,14 +22,16 @@ TIERS = [
     {"checks", "buffers", "files"},
     {"functional", "initializers", "parameter"},
     {"layers", "losses", "regularizers", "optim", "metrics", "calibration", "data"},
-    {"network", "summary", "gradcheck", "checkpoint"},
-    {"callbacks", "evaluation", "history", "inspection", "interrupt", "record", "tracking"},
-    {"step"},
+    {"network", "summary", "gradcheck", "checkpoint", "memory", "precision", "quantization"},
+    {"adversarial", "callbacks", "evaluation", "history", "inspection", "interrupt", "record", "tracking"},
+    {"step", "ensemble", "sanity"},
+    {"rate_search"},
     {"solver"},
     {"plots", "parallel", "grading"},
     {"mlp"},  # mlp/__init__.py, the names that users import; from here on they are put to use
-    {"config_files"},
+    {"config_files", "settings"},
     {"config"},
+    {"building"},
     {"arguments"},
     {"run"},
     {"command"},
@@ -41,13 +43,13 @@ TIER = {unit: i for i, tier in enumerate(TIERS) for unit in tier}
 # Neighbours in a tier that must not know each other.
 STRANGERS = {("optim", "layers"), ("layers", "optim"), ("losses", "layers"), ("layers", "losses")}
 # A method that needs a later unit imports it when it is called.
-AT_USE = {("history", "plots")}
+AT_USE = {("history", "plots"), ("rate_search", "plots")}
 
 # Package -> the one file that imports it, or None where the plan leaves that open.
 OPTIONAL = {
     "jsonargparse": "arguments.py",
     "matplotlib": "plots/figure.py",
-    "mpi4py": "parallel/communicator.py",
+    "mpi4py": "parallel/mpi.py",
     "onnx": None,
     "sklearn": None,
     "torch": None,

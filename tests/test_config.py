@@ -8,13 +8,8 @@ from running import PROJECT, SCRIPT, launch, wait
 
 from mlp import InputError
 from mlp.arguments import parse_arguments
-from mlp.config import (
-    RunConfig,
-    make_configured_loss,
-    make_network,
-    make_optimizer,
-    read_config,
-)
+from mlp.building import make_configured_loss, make_configured_optimizer, make_network
+from mlp.config import RunConfig, read_config
 from mlp.config_files import to_yaml
 
 SWEEP = PROJECT / "configs" / "wandb" / "sweep.yaml"  # for wandb, which makes options of it
@@ -33,7 +28,44 @@ TABLE = {
     "dampening": (0.5, ["-0.1", "1.1", ".nan", "abc", "null"]),
     "nesterov": (True, ["maybe", "2", "null", "[true]"]),
     "weight_decay": (0.1, ["-0.1", ".inf", "abc", "null"]),
-    "batch_size": (10, ["0", "-5", "1.5", "abc", "null", "true", "301"]),
+    "normalization": ("BatchNorm", ["Batch", "5", "null"]),
+    "dropout": (0.5, ["1", "-0.1", "1.5", ".nan", "abc", "null"]),
+    "residual": (True, ["maybe", "2", "null"]),
+    "init": ("he_normal", ["he", "constant", "5", "null"]),
+    "init_bias": (0.01, [".nan", ".inf", "abc", "null"]),
+    "label_smoothing": (0.1, ["1", "-0.1", ".nan", "abc", "null"]),
+    "class_weights": (True, ["maybe", "2", "null"]),
+    "l1": (0.1, ["-0.1", ".inf", "abc", "null"]),
+    "l2": (0.1, ["-0.1", ".inf", "abc", "null"]),
+    "max_norm": (3.0, ["0", "-1", ".nan", "abc", "true"]),
+    "optimizer": ("Adam", ["Adamm", "5", "null"]),
+    "beta1": (0.5, ["1", "-0.1", ".nan", "abc", "null"]),
+    "beta2": (0.5, ["1", "-0.1", ".nan", "abc", "null"]),
+    "schedule": ("cosine", ["cosinus", "5", "null"]),
+    "warmup_epochs": (0.5, ["-1", ".nan", "abc", "null"]),
+    "decay_epochs": (2.5, ["0", "-1", ".nan", "abc", "null"]),
+    "decay_factor": (0.5, ["-0.1", "1.1", ".nan", "abc", "null"]),
+    "plateau_patience": (3, ["-1", "1.5", "abc", "true"]),
+    "clip_norm": (1.0, ["0", "-1", ".nan", "abc", "true"]),
+    "clip_value": (1.0, ["0", "-1", ".nan", "abc", "true"]),
+    "accumulate": (2, ["0", "-1", "1.5", "abc", "null"]),
+    "weight_average": (0.9, ["1", "-0.1", ".nan", "abc", "null"]),
+    "early_stopping": (3, ["0", "-1", "1.5", "abc", "true"]),
+    "validation": (0.1, ["1", "-0.1", ".nan", "abc", "null"]),
+    "upsample": (True, ["maybe", "2", "null"]),
+    "preprocessing": ("standardize", ["whiten", "5", "null"]),
+    "pca": (20, ["0", "-1", "1.5", "abc", "true"]),
+    "rotation": (15.0, ["-1", "361", ".nan", "abc", "null"]),
+    "shift": (2.0, ["-1", ".inf", "abc", "null"]),
+    "scaling": (0.1, ["1", "-0.1", ".nan", "abc", "null"]),
+    "shear": (10.0, ["-1", "81", ".nan", "abc", "null"]),
+    "elastic": (34.0, ["-1", ".inf", "abc", "null"]),
+    "elastic_sigma": (3.0, ["0", "-1", ".nan", "abc", "null"]),
+    "noise": (0.1, ["-1", ".inf", "abc", "null"]),
+    "mixup": (0.2, ["-1", ".inf", "abc", "null"]),
+    "adversarial": (0.1, ["-1", ".inf", "abc", "null"]),
+    "mask_salient": (0.1, ["1", "-0.1", ".nan", "abc", "null"]),
+    "batch_size": (10, ["0", "-5", "1.5", "abc", "true", "301"]),
     "epochs": (3, ["-1", "1.5", "ten", "null", "true"]),
     "seed": (0, ["-1", "1.5", "abc", "null", "true"]),
     "dtype": ("float64", ["float16", "int32", "64", "null"]),
@@ -47,6 +79,14 @@ TABLE = {
     "log_every": (7, ["0", "-1", "2.5", "abc", "null"]),
     "inspect": (True, ["maybe", "2", "null"]),
     "checkpoint_seconds": (0.5, ["-1", ".nan", ".inf", "abc", "null"]),
+}  # fmt: skip
+# Settings whose value in the table excludes others in it.
+ALONE = {
+    "dampening", "optimizer", "loss", "preprocessing", "pca", "label_smoothing", "class_weights", "mixup",
+}  # fmt: skip
+# Settings that have a meaning only beside others.
+COMPANIONS = {
+    "class_weights": {"loss": "CE"}, "early_stopping": {"validation": 0.2}, "plateau_patience": {"validation": 0.2},
 }  # fmt: skip
 REFUSED = [
     pytest.param(name, value, id=f"{name}-{value[:9]}") for name, (_, values) in TABLE.items() for value in values
@@ -89,7 +129,7 @@ def test_recipes_load_and_build(recipe):
     config = parse(f"--config={recipe}")
     network = make_network(config, 784, 10, 0)
     assert (network.in_features, network.out_features) == (784, 10)
-    make_configured_loss(config), make_optimizer(config, network)
+    make_configured_loss(config), make_configured_optimizer(config, network)
     if recipe.stem != "default":
         assert set(RunConfig().changes(config)) == set(yaml.safe_load(recipe.read_text(encoding="utf-8")))
 
@@ -103,12 +143,13 @@ def test_the_sweep_tries_settings_that_are_accepted():
 
 @pytest.mark.parametrize("name", FIELDS)
 def test_every_setting_can_be_given_in_each_way(name, write):
-    value = TABLE[name][0]
-    expected = RunConfig(**{name: value})
-    assert expected != RunConfig()
-    assert parse(f"--config={write(yaml.safe_dump({name: value}))}") == expected
+    value, companions = TABLE[name][0], COMPANIONS.get(name, {})
+    expected = RunConfig(**{name: value}, **companions)
+    assert expected != RunConfig(**companions)
+    others = [f"--{other}={setting}" for other, setting in companions.items()]
+    assert parse(f"--config={write(yaml.safe_dump({name: value} | companions))}") == expected
     text = str(value).lower() if isinstance(value, bool) else str(value)
-    assert parse(f"--{name}={text}") == parse(f"--{name}", text) == expected
+    assert parse(f"--{name}={text}", *others) == parse(f"--{name}", text, *others) == expected
 
 
 def test_later_files_and_options_win(write):
@@ -154,7 +195,7 @@ def test_a_wrong_value_is_one_line(name, value, refused, write, tmp_path):
 
 @pytest.mark.parametrize("name", FIELDS)
 def test_a_misspelt_setting_is_one_line(name, refused, write):
-    typo = name[:-1]
+    typo = name[:-1] if name[-1].isalpha() else f"{name}x"  # l1 and l2 are one letter apart
     assert refused(f"--{typo}=1") == f"unknown setting {typo!r}; did you mean {name}?"
     file = write(f"{typo}: 1")
     assert refused(f"--config={file}") == f"{file}: unknown key {typo!r} (value 1); did you mean {name}?"
@@ -211,6 +252,32 @@ def test_nesterov_needs_momentum(options, refused):
 
 
 @pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["nesterov=true", "optimizer=Adam"], "nesterov: got True; accepted: true only with optimizer SGD"),
+        (["dampening=0.5", "optimizer=AdamW"], "dampening: got 0.5; accepted: 0 unless the optimizer is SGD"),
+        (["label_smoothing=0.1", "loss=Hinge"], "label_smoothing: got 0.1; accepted: 0 unless the loss is CE"),
+        (["class_weights=true", "loss=MSE"], "class_weights: got True; accepted: true only with loss CE or NLL"),
+        (["mixup=0.2", "loss=Hinge"], "mixup: got 0.2; accepted: 0 unless the loss takes soft labels"),
+        (["early_stopping=3"], "early_stopping: got 3; accepted: null unless validation is above 0"),
+        (["plateau_patience=0"], "plateau_patience: got 0; accepted: null unless validation is above 0"),
+        (["shift=2", "pca=5"], "shift: got 2.0; accepted: 0 unless preprocessing is none and pca null"),
+        (["elastic=34", "preprocessing=center"], "elastic: got 34.0; accepted: 0 unless preprocessing is none"),
+        (["warmup_epochs=3"], "warmup_epochs: got 3; accepted: less than the 3 epochs"),
+        (["validation=0.001"], "validation: got 0.001: "),
+        (
+            ["validation=0.95", "batch_size=30"],
+            "batch_size: got 30; accepted: an integer from 1 to 15, the training",
+        ),
+        (["pca=800"], "preprocessing: PCA.fit: 800 axes need"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_settings_that_do_not_go_together(options, message, refused):
+    assert refused(*(f"--{option}" for option in options)).startswith(message)
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("hidden", (256, 128)), ("hidden", 256), ("learning_rate", "0.1"), ("learning_rate", 10**400),
@@ -227,7 +294,7 @@ def test_in_python_values_are_checked_as_well(name, value):
     "settings",
     [
         {},
-        {name: value for name, (value, _) in TABLE.items() if name != "dampening"},
+        {name: value for name, (value, _) in TABLE.items() if name not in ALONE},
         {"hidden": [], "learning_rate": 1e-300, "init_std": 5e-324, "seed": 10**30},
         *({name: text} for name in ("group", "project") for text in ("5", "1e5", "true", "[1]", "é: #")),
     ],

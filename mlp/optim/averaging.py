@@ -50,6 +50,7 @@ class WeightAverage:
         self._scratch: Array = aligned_empty((min(BLOCK, size),), dtype)
         self._blocks = [slice(start, start + BLOCK) for start in range(0, size, BLOCK)]
         self._is_swapped = False
+        self._count = 0.0
         self.restart()
 
     @property

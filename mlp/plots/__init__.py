@@ -1,5 +1,6 @@
-"""Figures: how they look (figure.py), and those of a single run (history.py)."""
+"""Figures: how they look (figure.py), those of a single run (history.py), of its predictions (calibration.py)."""
 
+from mlp.plots.calibration import plot_confusion_matrix, plot_reliability, plot_roc
 from mlp.plots.figure import (
     BLACK,
     BLUE,
@@ -13,7 +14,7 @@ from mlp.plots.figure import (
     sequential_colours,
     shared_legend,
 )
-from mlp.plots.history import TEST, TRAIN, Table, plot_history, plot_images
+from mlp.plots.history import TEST, TRAIN, Table, plot_history, plot_images, plot_range_test
 
 __all__ = [
     "BLACK",
@@ -27,8 +28,12 @@ __all__ = [
     "epoch_axis",
     "new_figure",
     "new_grid",
+    "plot_confusion_matrix",
     "plot_history",
     "plot_images",
+    "plot_range_test",
+    "plot_reliability",
+    "plot_roc",
     "save_figure",
     "sequential_colours",
     "shared_legend",

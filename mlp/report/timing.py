@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from mlp.building import make_configured_loss, make_configured_optimizer, make_network, take_samples
 from mlp.callbacks import Callback
-from mlp.config import RunConfig, make_configured_loss, make_network, make_optimizer, take_samples
+from mlp.config import RunConfig
 from mlp.data import Batches, Dataset, load_mnist
 from mlp.errors import InputError
 from mlp.evaluation import Mean, Outcome
@@ -55,7 +56,7 @@ class Iterations:
     def __init__(self, config: RunConfig, train: Dataset) -> None:
         rng = np.random.default_rng(config.seed)
         self.network = make_network(config, train.num_features, train.num_classes, rng)
-        self.loss, self.optimizer = make_configured_loss(config), make_optimizer(config, self.network)
+        self.loss, self.optimizer = make_configured_loss(config), make_configured_optimizer(config, self.network)
         self.batches = Batches(train, config.batch_size, self.network.dtype)
         self._stream = self._endless(rng)
 

@@ -89,6 +89,7 @@ def test_what_is_refused_while_the_average_is_in_the_parameters():
     with average.swapped():
         for name, call in {
             "update": average.update,
+            "restart": average.restart,
             "swapped": average.swapped().__enter__,
             "average": average.state_dict,
             "load_state_dict": lambda: average.load_state_dict(state),
@@ -124,6 +125,16 @@ def test_a_run_that_was_stopped_continues_bit_for_bit(bias_correction, stop):
     averages(first, path[:stop])
     second.load_state_dict(first.state_dict())
     assert averages(second, path[stop:]) == expected[stop:]
+
+
+@pytest.mark.parametrize("bias_correction", [True, False])
+def test_restarting_begins_anew_with_the_weights_of_now(bias_correction):
+    average = WeightAverage(make_vector(2), 0.7, bias_correction)
+    averages(average, [5, 7, 4])
+    average.restart()
+    assert average.average.tolist() == [4]
+    fresh = WeightAverage(make_vector(4), 0.7, bias_correction)
+    assert averages(average, [1, 9]) == averages(fresh, [1, 9])
 
 
 def test_a_state_must_fit():
