@@ -21,15 +21,15 @@ GROUPS = {
     "penalties": ["l1=0.0001", "l2=0.001", "max_norm=2", "clip_value=0.1", "accumulate=3"],
     "moved images": ["rotation=10", "shift=1", "scaling=0.1", "shear=5", "noise=0.1"],
     "elastic": ["elastic=34", "mixup=0.2"],
-    "hard samples": ["init=auto", "adversarial=0.05", "mask_salient=0.05"],
+    "hard samples": ["init=auto", "learning_rate=0.005", "adversarial=0.05", "mask_salient=0.05"],
     "validation": ["validation=0.2", "early_stopping=1", "plateau_patience=0", "decay_factor=0.5"],
     "whitened": ["preprocessing=whiten_zca", "pca=20"],
     "standardised": ["preprocessing=standardize", "schedule=linear"],
     "NLL": ["loss=NLL", "class_weights=true"],
-    "MAE": ["loss=MAE", "init=auto"],
+    "MAE": ["loss=MAE", "init=auto", "learning_rate=0.005"],
     "Huber": ["loss=Huber"],
     "BCE": ["loss=BCE"],
-    "Crammer-Singer": ["loss=CrammerSinger", "init=auto"],
+    "Crammer-Singer": ["loss=CrammerSinger", "init=auto", "learning_rate=0.01"],
     "full batch": ["batch_size=null", "momentum=0"],
 }
 
