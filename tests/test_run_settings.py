@@ -46,8 +46,8 @@ def test_it_learns_and_resumes_to_the_same_bits(group, train, tmp_path):
     final = json.loads((whole / "final.json").read_text())
     assert final["status"] == "completed"
     assert np.isfinite(final["final_test_loss"])
-    # All but the full batch, which makes three steps, do better than guessing.
-    assert group == "full batch" or final["final_train_accuracy"] > 0.2
+    losses = [row["train_loss"] for row in rows(whole) if "train_loss" in row]
+    assert losses[-1] < losses[0]
     # A schedule depends on the number of epochs, so the run is not extended: it is stopped between two epochs.
     interrupted = train_until(1, [*options(group), f"--output={cut}"], train)
     assert interrupted == 130
