@@ -19,7 +19,10 @@ class Batches:
         for x, y in batches.epoch(rng):  # x (100, features) in dtype, y (100,) np.intp or (100, k) in dtype
             ...
 
-    **What it returns is lent**: x and y are views of the buffers, valid until the next batch; copy to keep.
+    ``batches.sample_weight`` (m,), in dtype, are the weights of the samples of the last batch, or None if the data
+    set has none.
+
+    **What it returns is lent**: x, y and weights are views of buffers, valid until the next batch; copy to keep.
 
     ``len(batches)`` is the number of batches in an epoch, ⌈n / batch_size⌉; the last one may be shorter.
 
@@ -41,7 +44,11 @@ class Batches:
 
         # `take` copies a source that is not contiguous and in native byte order: the whole of it, every time.
         self._inputs = _takeable(dataset.inputs, dataset.inputs.dtype)
-        self._labels = _takeable(dataset.labels, dataset.labels.dtype if dataset.is_classification else self.dtype)
+        kind = self.dtype if dataset.labels.dtype.kind == "f" else dataset.labels.dtype
+        self._labels = _takeable(dataset.labels, kind)
+        weights = dataset.sample_weight
+        self._weights = None if weights is None else _takeable(weights, self.dtype)
+        self.sample_weight: Array | None = None
 
         shape = (self.batch_size, dataset.num_features)
         stored = self._inputs.dtype
@@ -52,6 +59,7 @@ class Batches:
         # Values that are stored as they are computed with are gathered into place: no pass to convert them.
         self._raw = self._work if stored == work else aligned_empty(shape, stored)
         self._y = aligned_empty((self.batch_size, *self._labels.shape[1:]), self._labels.dtype)
+        self._w = aligned_empty((self.batch_size,), self.dtype)
 
         # Arrays of one value in the dtype of the work: quicker than Python floats, and they promote nothing.
         self._offset = None if dataset.offset == 0 else np.array(dataset.offset, dtype=work)
@@ -84,6 +92,8 @@ class Batches:
         except IndexError as error:
             raise InputError(f"cannot load from {len(self.dataset)} samples: {error}") from error
         self._inputs.take(indices, 0, raw, "wrap")
+        if self._weights is not None:
+            self.sample_weight = self._weights.take(indices, 0, self._w[:count], "wrap")
 
         if work is not raw:
             np.copyto(work, raw)

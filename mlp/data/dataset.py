@@ -1,14 +1,18 @@
 """A data set keeps its values as stored (bytes stay bytes), with the rule that makes them network inputs."""
 
+from __future__ import annotations
+
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from mlp.checks import check_dtype
+from mlp.checks import check_dtype, check_number
+from mlp.data.labels import check_finite, read_labels
+from mlp.data.sampling import class_of, split_at_random, split_by_class
 from mlp.errors import InputError
 
 Array = NDArray[Any]
@@ -23,20 +27,26 @@ class Dataset:
 
     Args:
         inputs: (n, features), or (n, ...) which is flattened; any real type, kept as given.
-        labels: integers (n,) for classification, or floats (n, k), the targets of a regression.
+        labels: one for each sample. For classification integers (n,), or names (n,), which become the numbers of
+            the sorted different names; with ``soft_labels`` floats (n, K), whose rows are distributions over
+            the classes. Without it floats (n, k) are the targets of a regression.
         offset, scale: the rule above, in the unit of the stored values and its inverse.
         num_classes: number of classes, by default the largest label + 1; for a regression it is k.
         name: shown in messages and in the repr.
         image_shape: shape of one sample before flattening, for plots; by default ``inputs.shape[1:]`` if that
             has two axes or more, else None.
+        classes: names of the classes, by number. Give the training set's to the test set, whose names may not
+            all occur: ``Dataset(x, names, classes=train.classes)``.
+        sample_weight: (n,), how much each sample counts in a loss; by default they count the same.
 
-    Attributes: all of the above (``inputs`` flattened, ``labels`` as np.intp for classification), and
-    ``num_features`` and ``is_classification``.
+    Attributes: all of the above (``inputs`` flattened; ``labels`` as np.intp (n,), for distributions and targets
+    as given; ``classes`` a tuple, or None if the classes are mere numbers; ``sample_weight`` in float64, or None),
+    and ``num_features`` and ``is_classification``.
 
     ``x, y = dataset`` gives all samples, ``dataset[:100]`` or ``dataset[indices]`` a smaller Dataset.
 
-    Raises InputError if the data are empty, differ in length, are not real finite numbers, or if a label is
-    outside 0 .. num_classes - 1.
+    Raises InputError if the data are empty, differ in length, are not real finite numbers, if a label is outside
+    0 .. num_classes - 1, none of ``classes``, or no distribution, or if a weight is not above 0.
     """
 
     inputs: Array
@@ -52,9 +62,12 @@ class Dataset:
         num_classes: int | None = None,
         name: str = "",
         image_shape: tuple[int, ...] | None = None,
+        classes: Sequence[str] | None = None,
+        soft_labels: bool = False,
+        sample_weight: ArrayLike | None = None,
     ) -> None:
-        where = f"Dataset {name!r}" if name else "Dataset"
         self.name = name
+        where = self._where
         stored = _real_array(inputs, "inputs", where)
         if stored.ndim < 2:
             raise InputError(f"{where}: inputs must have shape (n, features), got shape {stored.shape}")
@@ -68,21 +81,22 @@ class Dataset:
                 f"{where}: image_shape {tuple(image_shape)} does not hold {self.num_features} features"
             )
         self.image_shape = None if image_shape is None else tuple(image_shape)
-        _check_finite(self.inputs, "inputs", where)
+        check_finite(self.inputs, "inputs", where)
 
         self.offset = _finite_number(offset, "offset", where)
         self.scale = _finite_number(scale, "scale", where)
         if self.scale == 0:
             raise InputError(f"{where}: scale is 0, which would erase the inputs; give another number")
 
-        targets = _real_array(labels, "labels", where)
-        if targets.ndim == 0 or len(targets) != len(self):
-            raise InputError(f"{where}: {len(self)} inputs but labels of shape {targets.shape}")
-        self.is_classification = targets.dtype.kind in "iu"
-        if self.is_classification:
-            self.labels, self.num_classes = _class_labels(targets, num_classes, where)
-        else:
-            self.labels, self.num_classes = _regression_targets(targets, num_classes, where)
+        self.labels, self.num_classes, self.classes, self.is_classification = read_labels(
+            labels, len(self), num_classes, classes, soft_labels, where
+        )
+        self.soft_labels = soft_labels
+        self.sample_weight = None if sample_weight is None else _weights(sample_weight, len(self), where)
+
+    @property
+    def _where(self) -> str:
+        return f"Dataset {self.name!r}" if self.name else "Dataset"
 
     @property
     def num_features(self) -> int:
@@ -99,24 +113,24 @@ class Dataset:
         return f"Dataset({title}{len(self)} samples, {self.num_features} features{image}, {goal}, {rule})"
 
     def arrays(self, dtype: DTypeLike = np.float32) -> tuple[Array, Array]:
-        """All samples as new arrays: x (n, features) in ``dtype`` and the labels, np.intp (n,), or for a
-        regression the targets (n, k) in ``dtype``."""
+        """All samples as new arrays: x (n, features) in ``dtype``, and the labels, np.intp (n,), or, for
+        distributions and the targets of a regression, (n, k) in ``dtype``."""
         kind = check_dtype(dtype)
         # Where float32 cannot hold the stored values (int32, float64), it would lose digits before the
         # offset is taken off; so the rule is computed in the wider of the two types, and rounded once.
         x = self.inputs.astype(np.result_type(self.inputs.dtype, kind))
         x -= self.offset
         x *= self.scale
-        labels = self.labels.copy() if self.is_classification else self.labels.astype(kind)
+        labels = self.labels.astype(kind if self.labels.dtype.kind == "f" else np.intp)
         return x.astype(kind, copy=False), labels
 
     def __iter__(self) -> Iterator[Array]:
         """``x, y = dataset``: the two arrays of ``arrays()`` in float32."""
         return iter(self.arrays())
 
-    def __getitem__(self, index: slice | ArrayLike) -> "Dataset":
+    def __getitem__(self, index: slice | ArrayLike) -> Dataset:
         """A smaller Dataset: of a slice (a view), or of an array of indices or booleans (a copy)."""
-        where = f"Dataset {self.name!r}" if self.name else "Dataset"
+        where = self._where
         if not isinstance(index, slice):
             chosen = np.asarray(index)
             if chosen.ndim != 1 or (chosen.size and chosen.dtype.kind not in "iub"):
@@ -125,11 +139,65 @@ class Dataset:
         part = copy.copy(self)
         try:
             part.inputs, part.labels = self.inputs[index], self.labels[index]
+            part.sample_weight = None if self.sample_weight is None else self.sample_weight[index]
         except IndexError as error:
             raise InputError(f"{where} of {len(self)} samples: {error}") from error
         if len(part) == 0:
             raise InputError(f"{where}: the index selects none of the {len(self)} samples")
         return part
+
+    def replace(
+        self, *, inputs: ArrayLike | None = None, labels: ArrayLike | None = None, soft_labels: bool = False
+    ) -> Dataset:
+        """A Dataset with other inputs, other labels, or both, for the same samples; the rest is kept.
+
+        New inputs are what a network sees: the offset becomes 0, the scale 1. New labels are given as to
+        ``Dataset``, for the same classes.
+        """
+        twin = Dataset(
+            self.inputs if inputs is None else inputs,
+            self.labels if labels is None else labels,
+            offset=self.offset if inputs is None else 0.0,
+            scale=self.scale if inputs is None else 1.0,
+            num_classes=self.num_classes,
+            name=self.name,
+            classes=self.classes,
+            soft_labels=self.soft_labels if labels is None else soft_labels,
+            sample_weight=self.sample_weight,
+        )
+        if twin.image_shape is None and twin.num_features == self.num_features:
+            twin.image_shape = self.image_shape
+        return twin
+
+    def split(self, fraction: float, rng: np.random.Generator, stratify: bool = True) -> tuple[Dataset, Dataset]:
+        """(train, validation): a random part of round(fraction · n) samples is held out, halves rounded up.
+
+        Each sample is in one of the two, in the order it had. ``stratify`` keeps the share of every class: of the
+        n_k samples of a class its quota, fraction · n_k, is held out, rounded by largest remainders so that the
+        total stays exact, but at least 1 and at most n_k - 1. Distributions count as their most probable class.
+        A regression has no classes and is split at random.
+
+        With ``stratify=False`` a part may lack a class; its ``num_classes`` stays.
+
+        Raises InputError for a fraction outside 0 .. 1, if a part would be empty, or if a stratified one could
+        not have every class.
+        """
+        where = f"{self._where}: split"
+        held_out = int(check_number(f"{where}: fraction", fraction, 0, 1) * len(self) + 0.5)
+        if not 0 < held_out < len(self):
+            raise InputError(f"{where}: fraction {fraction} of {len(self)} samples leaves a part empty")
+        if stratify and self.is_classification:
+            parts = split_by_class(class_of(self.labels), held_out, rng, where)
+        else:
+            parts = split_at_random(len(self), held_out, rng)
+        return self[parts[0]], self[parts[1]]
+
+    def bootstrap(self, rng: np.random.Generator) -> Dataset:
+        """n samples drawn with replacement from the n: about 63 % of them occur, some several times.
+
+        Bagging trains each of several networks on such a sample. Breiman, "Bagging predictors", 1996.
+        """
+        return self[rng.integers(0, len(self), len(self))]
 
 
 def _real_array(values: ArrayLike, what: str, where: str) -> Array:
@@ -142,16 +210,6 @@ def _real_array(values: ArrayLike, what: str, where: str) -> Array:
     return array
 
 
-def _check_finite(array: Array, what: str, where: str) -> None:
-    if array.dtype.kind != "f":
-        return
-    finite = np.isfinite(array).all(axis=1)
-    if not finite.all():
-        sample = int(np.argmin(finite))
-        value = array[sample][~np.isfinite(array[sample])][0]
-        raise InputError(f"{where}: {what} must be finite, sample {sample} contains {value}")
-
-
 def _finite_number(value: float, what: str, where: str) -> float:
     try:
         number = float(value)
@@ -162,27 +220,13 @@ def _finite_number(value: float, what: str, where: str) -> float:
     return number
 
 
-def _class_labels(labels: Array, num_classes: int | None, where: str) -> tuple[Array, int]:
-    if labels.ndim != 1:
-        raise InputError(f"{where}: integer labels must have shape (n,), got shape {labels.shape}")
-    classes = max(int(labels.max()) + 1, 1) if num_classes is None else num_classes
-    if isinstance(classes, bool) or not isinstance(classes, int | np.integer) or classes < 1:
-        raise InputError(f"{where}: num_classes must be an integer of at least 1, got {num_classes!r}")
-    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
+def _weights(weights: ArrayLike, samples: int, where: str) -> NDArray[np.float64]:
+    array = _real_array(weights, "sample weights", where)
+    if array.shape != (samples,):
+        raise InputError(f"{where}: sample_weight must have shape ({samples},), got {array.shape}")
+    wrong = np.flatnonzero(~(np.isfinite(array) & (array > 0)))
     if wrong.size:
         raise InputError(
-            f"{where}: labels must lie in 0..{classes - 1}, sample {wrong[0]} has label {labels[wrong[0]]}"
+            f"{where}: sample weights must be finite and above 0, sample {wrong[0]} has {array[wrong[0]]}"
         )
-    return labels.astype(np.intp, copy=False), int(classes)
-
-
-def _regression_targets(targets: Array, num_classes: int | None, where: str) -> tuple[Array, int]:
-    if targets.dtype.kind != "f" or targets.ndim != 2 or targets.shape[1] == 0:
-        raise InputError(
-            f"{where}: labels must be integers of shape (n,), or floats of shape (n, k) for a regression, "
-            f"got {targets.dtype} of shape {targets.shape}"
-        )
-    _check_finite(targets, "targets", where)
-    if num_classes not in (None, targets.shape[1]):
-        raise InputError(f"{where}: num_classes {num_classes!r}, but the targets have {targets.shape[1]} columns")
-    return targets, int(targets.shape[1])
+    return array.astype(np.float64)

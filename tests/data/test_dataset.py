@@ -152,7 +152,7 @@ def test_bad_index(index, message):
         ([[1.0, -np.inf]], [0], {}, "sample 0 contains -inf"),
         ([[1.0], [2.0]], [0], {}, r"2 inputs but labels of shape \(1,\)"),
         ([[1.0]], 0, {}, r"1 inputs but labels of shape \(\)"),
-        ([[1.0]], ["a"], {}, "labels must be real numbers"),
+        ([[1.0]], [None], {}, "labels must be integers, names or real numbers, got dtype object"),
         ([[1.0]], [True], {}, r"labels must be integers of shape \(n,\).* got bool"),
         ([[1.0]], [1.0], {}, r"floats of shape \(n, k\) for a regression, got float64 of shape \(1,\)"),
         ([[1.0]], [[1]], {}, r"integer labels must have shape \(n,\), got shape \(1, 1\)"),
