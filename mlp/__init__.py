@@ -7,41 +7,82 @@
 >>> history = mlp.Solver(network, mlp.CrossEntropyLoss(), optimizer, epochs=3).fit(train, test)
 """
 
-from mlp import data, gradcheck, inspection, layers, losses, metrics, network, optim, solver
+from mlp import (
+    data,
+    gradcheck,
+    initializers,
+    inspection,
+    layers,
+    losses,
+    metrics,
+    network,
+    optim,
+    regularizers,
+    solver,
+)
 from mlp.callbacks import Callback, Progress
 from mlp.checkpoint import load, save
 from mlp.data import Dataset, load_mnist
 from mlp.errors import InputError
 from mlp.evaluation import evaluate
 from mlp.history import History
-from mlp.layers import GeLU, Layer, Linear, ReLU, Sigmoid
+from mlp.layers import (
+    ELU,
+    GeLU,
+    Identity,
+    Layer,
+    LeakyReLU,
+    Linear,
+    LogSoftmax,
+    ReLU,
+    ReLU6,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+)
 from mlp.losses import CrossEntropyLoss, HingeLoss, MSELoss
 from mlp.network import Network
-from mlp.optim import SGD
+from mlp.optim import SGD, AdaGrad, Adam, AdamW, RMSProp
 from mlp.solver import Solver
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "ELU",
     "SGD",
+    "AdaGrad",
+    "Adam",
+    "AdamW",
     "Callback",
     "CrossEntropyLoss",
     "Dataset",
     "GeLU",
     "HingeLoss",
     "History",
+    "Identity",
     "InputError",
     "Layer",
+    "LeakyReLU",
     "Linear",
+    "LogSoftmax",
     "MSELoss",
     "Network",
     "Progress",
+    "RMSProp",
     "ReLU",
+    "ReLU6",
+    "SiLU",
     "Sigmoid",
+    "Softmax",
+    "Softplus",
     "Solver",
+    "Tanh",
     "data",
     "evaluate",
     "gradcheck",
+    "initializers",
     "inspection",
     "layers",
     "load",
@@ -50,6 +91,7 @@ __all__ = [
     "metrics",
     "network",
     "optim",
+    "regularizers",
     "save",
     "solver",
 ]

@@ -60,3 +60,11 @@ class Buffers:
         if array is None or array.shape != shape or array.dtype != dtype:
             array = self._lent[name] = aligned_empty(shape, dtype)
         return array
+
+
+class PassingBuffers(Buffers):
+    """New memory at every call, also inside of lending: for results that nobody is to hold longer than needed."""
+
+    def empty(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+        """An uninitialised array of this shape and dtype, free again once nobody refers to it."""
+        return np.empty(shape, dtype)

@@ -1,7 +1,8 @@
 """The stable mathematics that layers and losses share, each function valid without overflow up to
 1e300 in float64 and 1e37 in float32.
 
-All functions keep the dtype of their floating-point argument and never change it.
+All functions keep the dtype of their floating-point argument and never change it. Some take ``out``, the array
+for the result, and ``scratch``, one or two such arrays to work in: with both they ask for no memory.
 """
 
 from __future__ import annotations
@@ -14,6 +15,13 @@ from numpy.typing import ArrayLike, NDArray
 from mlp.errors import InputError
 
 Array = NDArray[np.floating]
+Scratch = tuple[Array | None, Array | None]
+
+
+def relu(x: Array, out: Array | None = None) -> Array:
+    """max(x, 0), elementwise."""
+    # NumPy clips with vector instructions, but not a maximum with the number 0, which takes three times as long.
+    return np.clip(x, 0, np.inf, out=out)
 
 
 def sigmoid(x: Array, out: Array | None = None) -> Array:
@@ -23,18 +31,36 @@ def sigmoid(x: Array, out: Array | None = None) -> Array:
     x = -37 in float64 (about -17 in float32) the result is 0.
     """
     y = np.multiply(x, 0.5, out=out)
-    np.tanh(y, out=y)
+    y = np.tanh(y, out=out)
     y += 1
     y *= 0.5
     return y
 
 
-def softmax(scores: Array) -> Array:
+def log_sigmoid(x: Array) -> Array:
+    """log s(x) = -log(1 + e^-x) = -softplus(-x), elementwise; finite where log(sigmoid(x)) would be -inf."""
+    return -softplus(-x)
+
+
+def softplus(x: Array, beta: float = 1.0, out: Array | None = None, scratch: Array | None = None) -> Array:
+    """log(1 + e^(βx)) / β, elementwise, as max(x, 0) + log(1 + e^(-β|x|)) / β, whose exponents are at most 0."""
+    y = np.abs(x, out=out)
+    with np.errstate(over="ignore"):  # to -inf, whose exponential is 0, as it should be
+        y = np.multiply(y, -beta, out=out)
+    y = np.exp(y, out=out)
+    y = np.log1p(y, out=out)
+    y /= beta
+    y += relu(x, out=scratch)
+    return y
+
+
+def softmax(scores: Array, out: Array | None = None) -> Array:
     """p_k = e^(s_k - m) / sum_j e^(s_j - m) along the last axis, with m the largest score of that row.
 
     Subtracting m changes nothing mathematically and keeps every exponent at or below 0.
     """
-    p = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    p = np.subtract(scores, scores.max(axis=-1, keepdims=True), out=out)
+    p = np.exp(p, out=out)
     p /= p.sum(axis=-1, keepdims=True)
     return p
 
@@ -47,7 +73,8 @@ def logsumexp(scores: Array) -> Array:
 
 def log_softmax(scores: Array) -> Array:
     """log p_k = s_k - logsumexp(s), along the last axis; finite where log(softmax(s)) would be -inf."""
-    return scores - logsumexp(scores)[..., np.newaxis]
+    z = scores - scores.max(axis=-1, keepdims=True)
+    return z - np.log(np.exp(z).sum(axis=-1, keepdims=True))
 
 
 def one_hot(labels: NDArray[np.integer], num_classes: int, dtype: np.dtype | type = np.float32) -> Array:
@@ -83,8 +110,8 @@ def ones(length: int, dtype: np.dtype) -> Array:
     return vector
 
 
-# erf(x) = x A(x^2) for |x| <= 1, and erfc(x) = e^(-x^2) B((x - 4)/(x + 4)) for x >= 0. Both polynomials
-# interpolate the function at Chebyshev points (computed with 60 digits); the change of variable for
+# erf(x) = x A(x^2) for |x| <= 1, and erfc(x) = e^(-x^2) B((x - 4)/(x + 4)) for x >= 0. The polynomials
+# interpolate the functions at Chebyshev points (computed with 60 digits); the change of variable for
 # erfc is Schonfelder's (1978), which maps the half-line to a bounded interval. Highest power first.
 _ERF_SMALL = (
     5.957176147748911e-11, -1.1372848856791674e-09, 1.4659775274047436e-08, -1.6350312701054695e-07,
@@ -99,6 +126,13 @@ _ERFC_LARGE = (
     -2.1761710323363274e-05, -0.0007991268049276579, 0.004060263622948028, -0.012843946032288755,
     0.03129905651872367, -0.06310781563968046, 0.10896317739890521, -0.16425781669731068,
     0.21871967891826485, -0.25906804876017164, 0.13699945762506138,
+)  # fmt: skip
+# The polynomial of degree 12 through the points of its own: as good as float32 can show, in half the time.
+_ERFC_LARGE_FLOAT32 = (
+    -1.4600290535952002e-05, 7.094898697898344e-05, -3.109329822384548e-05, -0.0007884727060308982,
+    0.004065694612722443, -0.012850491852378606, 0.031297498366951934, -0.06310588409018363,
+    0.10896337045596449, -0.1642580595722814, 0.21871967204771772, -0.2590680400659451,
+    0.13699945762506138,
 )  # fmt: skip
 _ERFC_UNDERFLOWS = 27.3
 
@@ -124,27 +158,48 @@ def erfc(x: Array) -> Array:
     return np.where(x >= 0, positive, 2 - positive)
 
 
-def _erfc_of_magnitude(x: Array) -> Array:
+def _erfc_of_magnitude(x: Array, out: Array | None = None, scratch: Scratch = (None, None)) -> Array:
     """erfc(|x|)."""
-    a = np.minimum(np.abs(x), _ERFC_UNDERFLOWS)
-    return np.exp(-a * a) * _horner(_ERFC_LARGE, (a - 4) / (a + 4))
-
-
-def _horner(coefficients: tuple[float, ...], t: Array) -> Array:
-    """The polynomial with these coefficients, highest power first, at t."""
-    p = np.full_like(t, coefficients[0])
-    for c in coefficients[1:]:
-        p *= t
-        p += c
+    a = np.abs(x, out=scratch[0])
+    a = np.clip(a, 0, _ERFC_UNDERFLOWS, out=scratch[0])
+    t = np.add(a, 4, out=scratch[1])
+    t = np.divide(8, t, out=scratch[1])
+    t = np.subtract(1, t, out=scratch[1])  # (a - 4) / (a + 4)
+    p = _horner(_ERFC_LARGE_FLOAT32 if a.dtype == np.float32 else _ERFC_LARGE, t, out)
+    a *= a
+    a = np.negative(a, out=scratch[0])
+    p *= np.exp(a, out=scratch[0])
     return p
 
 
-def normal_cdf(x: Array) -> Array:
-    """Phi(x) = (1 + erf(x / sqrt 2)) / 2, the probability that a standard normal variable is below x."""
-    return erfc(x * -np.sqrt(0.5).astype(x.dtype)) * x.dtype.type(0.5)
+def _horner(coefficients: tuple[float, ...], t: Array, out: Array | None = None) -> Array:
+    """The polynomial with these coefficients, highest power first, at t."""
+    p = np.multiply(t, coefficients[0], out=out)
+    for c in coefficients[1:-1]:
+        p += c
+        p *= t
+    p += coefficients[-1]
+    return p
 
 
-def normal_pdf(x: Array) -> Array:
+def normal_cdf(x: Array, out: Array | None = None, scratch: Scratch = (None, None)) -> Array:
+    """Phi(x) = (1 + erf(x / sqrt 2)) / 2, the probability that a standard normal variable is below x.
+
+    With Q = erfc(|x| / sqrt 2) / 2, the tail beyond |x|, it is Q for x < 0, where it keeps its digits however
+    small it gets, and 1 - Q for x >= 0: in one formula, the magnitude of [x >= 0] - Q.
+    """
+    a = np.multiply(x, float(np.sqrt(0.5)), out=scratch[0])
+    Q = _erfc_of_magnitude(a, out, scratch)
+    Q *= 0.5
+    Q = np.subtract(np.greater_equal(x, 0, out=scratch[0]), Q, out=out)
+    return np.abs(Q, out=out)
+
+
+def normal_pdf(x: Array, out: Array | None = None) -> Array:
     """phi(x) = e^(-x^2 / 2) / sqrt(2 pi); 0 for |x| so large that it underflows."""
-    bounded = np.clip(x, -40, 40)
-    return np.exp(bounded * bounded * -0.5) * float(1 / np.sqrt(2 * np.pi))
+    y = np.clip(x, -40, 40, out=out)
+    y *= y
+    y = np.multiply(y, -0.5, out=out)
+    y = np.exp(y, out=out)
+    y *= float(1 / np.sqrt(2 * np.pi))
+    return y

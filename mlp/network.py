@@ -37,9 +37,9 @@ class Network:
 
     ``rng`` (a seed or a Generator), if given, draws all parameters anew, in order; without it the layers keep
     theirs. ``init`` says how weights are drawn in every Linear: an initializer, the name of one (those in
-    ``mlp.initializers.INITIALIZERS``), or "auto": as the activation after it needs. ``dtype`` is that of the layers unless given. Parameters are named
-    "<layer number>.<name>", for example "0.weight", and live in the flat vector ``parameters``. A layer given twice
-    is one layer in two places, whose gradient is the sum over both.
+    ``mlp.initializers.INITIALIZERS``), or "auto": as the activation after it needs. ``dtype`` is that of the layers
+    unless given. Parameters are named "<layer number>.<name>", for example "0.weight", and live in the flat vector
+    ``parameters``. A layer given twice is one layer in two places, whose gradient is the sum over both.
 
     A network is made to learn, ``training`` is True, and ``eval()`` and ``train()`` switch, which matters for
     Dropout and BatchNorm. ``training_step`` always trains; ``scores``, ``predict``, ``evaluation_step`` never do.
@@ -151,7 +151,7 @@ class Network:
         next step uses again: the scores returned are valid until then.
 
         ``accumulate`` adds to the gradients that are there. ``summed`` makes them those of the sum over the samples
-        where the loss is a mean, so that several batches add up; ``scale`` multiplies them. The loss stays the same.
+        where the loss is a mean, so that several batches add up; ``scale`` multiplies them. The loss stays as is.
         """
         with self.mode(training=True), self._lending, loss.buffers.lending:
             if not accumulate:
@@ -199,7 +199,7 @@ class Network:
     def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Take all of it from ``state``. Raises ``InputError``, and changes nothing, unless it fits."""
         own = self._state()
-        check_state(state, {name: array.shape for name, array in own.items()})
+        check_state(state, own)
         for name, array in own.items():
             array[...] = state[name]
 

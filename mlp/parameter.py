@@ -187,10 +187,10 @@ class ParameterVector:
         return f"ParameterVector({len(self)} parameters, {self.size:,} numbers, {self.dtype})"
 
 
-def check_state(state: Mapping[str, NDArray[Any]], shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Raise ``InputError`` unless ``state`` has exactly these names with exactly these shapes."""
-    missing = [name for name in shapes if name not in state]
-    extra = [name for name in state if name not in shapes]
+def check_state(state: Mapping[str, NDArray[Any]], own: Mapping[str, NDArray[Any]]) -> None:
+    """Raise ``InputError`` unless ``state`` has exactly the names and shapes of ``own``, and its integers."""
+    missing = [name for name in own if name not in state]
+    extra = [name for name in state if name not in own]
     if missing or extra:
         raise InputError(
             "the parameters are of another architecture: "
@@ -200,11 +200,16 @@ def check_state(state: Mapping[str, NDArray[Any]], shapes: Mapping[str, tuple[in
                 if names
             )
         )
-    for name, shape in shapes.items():
-        if np.asarray(state[name]).dtype.kind not in "fiub":
-            raise InputError(f"{name} must be an array of real numbers, got {np.asarray(state[name]).dtype}")
-        if np.shape(state[name]) != shape:
+    for name, array in own.items():
+        given = np.asarray(state[name])
+        if given.dtype.kind not in "fiub":
+            raise InputError(f"{name} must be an array of real numbers, got {given.dtype}")
+        if given.shape != array.shape:
             raise InputError(
-                f"the parameters are of another architecture: {name} has shape {np.shape(state[name])}, "
-                f"this network needs {shape}"
+                f"the parameters are of another architecture: {name} has shape {given.shape}, "
+                f"this network needs {array.shape}"
             )
+        if array.dtype.kind in "iu":
+            limits = np.iinfo(array.dtype)
+            if given.dtype.kind not in "iu" or np.any((given < limits.min) | (given > limits.max)):
+                raise InputError(f"{name} must hold integers from {limits.min} to {limits.max}, got {given.dtype}")

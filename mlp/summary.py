@@ -24,18 +24,20 @@ def summarize(body: Sequential, dtype: np.dtype[Any], batch_size: int | str) -> 
     """A table of the layers with their output shapes and parameter counts; a shared parameter counts once."""
     rows = [("layer", "output shape", "parameters")]
     width = body.in_features
-    counted: dict[int, int] = {}
+    counted: dict[int, NDArray[Any]] = {}
     for i, layer in enumerate(body):
         width = getattr(layer, "out_features", None) or width
-        new = {id(p): p.size for p in layer.parameters().values() if id(p) not in counted}
+        weights = [p.data for p in layer.parameters().values()]
+        weights += [a for a in layer.statistics().values() if a.dtype.kind == "i"]  # those that are quantised
+        new = {id(w): w for w in weights if id(w) not in counted}
         counted |= new
-        rows.append((f"{i}  {layer!r}", f"({batch_size}, {width})", f"{sum(new.values()):,}"))
-    total = sum(counted.values())
+        rows.append((f"{i}  {layer!r}", f"({batch_size}, {width})", f"{sum(w.size for w in new.values()):,}"))
+    total = sum(w.size for w in counted.values())
     rows.append(("total", "", f"{total:,}"))
     wide = [max(len(row[k]) for row in rows) for k in range(3)]
     lines = [f"{a:<{wide[0]}}  {b:<{wide[1]}}  {c:>{wide[2]}}" for a, b, c in rows]
     rule = "-" * len(lines[0])
-    size = total * dtype.itemsize
+    size = sum(w.nbytes for w in counted.values())
     return Text("\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1], f"{dtype}, {size:,} bytes"]))
 
 

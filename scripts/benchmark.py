@@ -32,7 +32,13 @@ class Parser(argparse.ArgumentParser):
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     parser = Parser(prog="benchmark.py", description=__doc__.splitlines()[0], allow_abbrev=False)
-    parser.add_argument("--settings", nargs="+", metavar="NAME", help="such as single-CE-ReLU; default: all 18")
+    parser.add_argument(
+        "--settings", nargs="+", metavar="NAME", help="such as single-CE-ReLU; default: those of --group"
+    )
+    parser.add_argument(
+        "--group", default="report", metavar="GROUP",
+        help="report (18 small networks, the default), toolbox (784-1024-1024-10 with one tool each), large",
+    )  # fmt: skip
     parser.add_argument("--contenders", nargs="+", metavar="NAME", help=f"of {', '.join(CONTENDERS)}; default: all")
     parser.add_argument("--rounds", type=positive, help="rounds of alternating slices (default: 15)")
     parser.add_argument("--quick", action="store_true", help="3 rounds, for a first impression")
@@ -57,9 +63,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     extra.add_argument("--memory", action="store_true", help="peak memory of a default run of scripts/run_mlp.py")
     options = parser.parse_args(arguments)
 
-    from benchmark_contenders.problem import SETTINGS
+    from benchmark_contenders.problem import GROUPS, SETTINGS
 
-    for given, known in ((options.settings, SETTINGS), (options.contenders, CONTENDERS)):
+    chosen = ([options.group], GROUPS), (options.settings, SETTINGS), (options.contenders, CONTENDERS)
+    for given, known in chosen:
         for name in given or []:
             if name not in known:
                 parser.error(f"unknown name {name!r}; there are: {', '.join(known)}")
@@ -131,7 +138,7 @@ def say(message: str) -> None:
 def iterations(options: argparse.Namespace, env: dict[str, str]) -> tuple[str, dict[str, Any]]:
     """The report on the iterations, and the raw times."""
     from benchmark_contenders.measure import measure
-    from benchmark_contenders.problem import SETTINGS
+    from benchmark_contenders.problem import GROUPS, SETTINGS
     from benchmark_contenders.report import iteration_report, quartiles
 
     wanted = set(options.contenders or CONTENDERS) | {"mlp"}
@@ -140,7 +147,7 @@ def iterations(options: argparse.Namespace, env: dict[str, str]) -> tuple[str, d
     for name, reason in skipped.items():
         say(f"{CONTENDERS[name].title} is left out: {reason}")
     results: dict[str, Any] = {}
-    chosen = list(dict.fromkeys(options.settings or SETTINGS))
+    chosen = list(dict.fromkeys(options.settings or GROUPS[options.group]))
     for i, setting in enumerate(chosen, 1):
         running = [name for name in names if name not in skipped]
         raw = results[setting] = measure(SETTINGS[setting], running, options.rounds, options.clock, env, skipped)

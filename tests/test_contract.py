@@ -5,7 +5,8 @@ A new layer, loss or option needs one more line in the tables; the tests of comp
 
 import copy
 import inspect
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,39 @@ import mlp.layers
 from mlp import CrossEntropyLoss, GeLU, HingeLoss, InputError, Layer, Linear, MSELoss, Network, ReLU, Sigmoid
 from mlp.gradcheck import check_layer, check_loss
 from mlp.initializers import normal
-from mlp.losses import LOSSES
+from mlp.layers import (
+    ELU,
+    BatchNorm,
+    Compressed,
+    Container,
+    Dropout,
+    EmbeddedColumns,
+    Embedding,
+    GatedMlp,
+    Identity,
+    LayerNorm,
+    LeakyReLU,
+    LogSoftmax,
+    Mlp,
+    QuantizedLinear,
+    Recompute,
+    ReLU6,
+    Residual,
+    RMSNorm,
+    Sequential,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+)
+from mlp.losses import (
+    LOSSES,
+    BinaryCrossEntropyLoss,
+    CrammerSingerLoss,
+    HuberLoss,
+    MAELoss,
+    NLLLoss,
+)
 
 FEATURES = 4
 CLASSES = 4
@@ -24,10 +57,35 @@ CLASSES = 4
 class LayerCase(NamedTuple):
     make: Callable[[type], Layer]
     out_features: int = FEATURES
+    # Columns of x that hold an index from 0 to 2: they have no derivative.
+    index_columns: tuple[int, ...] = ()
 
 
-def linear(dtype: type, **options) -> Linear:
-    return Linear(FEATURES, 3, weight_init=normal(1.0), rng=1, dtype=dtype, **options)
+def linear(dtype: type, out: int = 3, **options) -> Linear:
+    return Linear(FEATURES, out, weight_init=normal(1.0), rng=1, dtype=dtype, **options)
+
+
+class RepeatedDropout(Dropout):
+    """Drops the same entries at every call: a function that can be compared with itself."""
+
+    def forward(self, x):
+        self.rng = np.random.default_rng(5)
+        return super().forward(x)
+
+
+def normalized(kind: type, dtype: type, **options) -> Layer:
+    """A layer of this kind with parameters and running statistics that are not those it starts with."""
+    # With eps = 0.1 a batch without variance still has a derivative that differences can find.
+    layer = kind(FEATURES, eps=0.1, dtype=dtype, **options)
+    rng = np.random.default_rng(0)
+    for values in (*(p.data for p in layer.parameters().values()), *layer.statistics().values()):
+        values[...] = rng.uniform(0.5, 2, values.shape)
+    return layer
+
+
+def block(kind: type, dtype: type, **options) -> Layer:
+    """A block of this kind with large weights, and biases that are not zero."""
+    return kind(FEATURES, weight_init=normal(1.0), bias_init=normal(1.0), rng=1, dtype=dtype, **options)
 
 
 LAYERS = {
@@ -37,22 +95,121 @@ LAYERS = {
     "Sigmoid": LayerCase(lambda dtype: Sigmoid()),
     "GeLU, tanh": LayerCase(lambda dtype: GeLU()),
     "GeLU, exact": LayerCase(lambda dtype: GeLU(approximate="none")),
+    "Identity": LayerCase(lambda dtype: Identity()),
+    "LeakyReLU": LayerCase(lambda dtype: LeakyReLU()),
+    "LeakyReLU, steep": LayerCase(lambda dtype: LeakyReLU(slope=0.5)),
+    "ReLU6": LayerCase(lambda dtype: ReLU6()),
+    "ELU": LayerCase(lambda dtype: ELU()),
+    "ELU, small": LayerCase(lambda dtype: ELU(alpha=0.3)),
+    "Tanh": LayerCase(lambda dtype: Tanh()),
+    "SiLU": LayerCase(lambda dtype: SiLU()),
+    "Softplus": LayerCase(lambda dtype: Softplus()),
+    "Softplus, sharp": LayerCase(lambda dtype: Softplus(beta=3)),
+    "Softmax": LayerCase(lambda dtype: Softmax()),
+    "LogSoftmax": LayerCase(lambda dtype: LogSoftmax()),
+    "Dropout": LayerCase(lambda dtype: RepeatedDropout(0.4)),
+    "Dropout of nothing": LayerCase(lambda dtype: RepeatedDropout(0.0)),
+    "Dropout, in use": LayerCase(lambda dtype: Dropout(0.4).eval()),
+    "BatchNorm": LayerCase(lambda dtype: normalized(BatchNorm, dtype)),
+    "BatchNorm, plain": LayerCase(lambda dtype: normalized(BatchNorm, dtype, affine=False, momentum=0.5)),
+    "BatchNorm, in use": LayerCase(lambda dtype: normalized(BatchNorm, dtype).eval()),
+    "LayerNorm": LayerCase(lambda dtype: normalized(LayerNorm, dtype)),
+    "LayerNorm without bias": LayerCase(lambda dtype: normalized(LayerNorm, dtype, bias=False)),
+    "LayerNorm, plain": LayerCase(lambda dtype: normalized(LayerNorm, dtype, affine=False)),
+    "RMSNorm": LayerCase(lambda dtype: normalized(RMSNorm, dtype)),
+    "RMSNorm, plain": LayerCase(lambda dtype: normalized(RMSNorm, dtype, affine=False)),
+    "Sequential": LayerCase(lambda dtype: Sequential(linear(dtype), Sigmoid()), out_features=3),
+    "Residual": LayerCase(lambda dtype: Residual(linear(dtype, out=FEATURES), GeLU())),
+    "Residual with shortcut": LayerCase(
+        lambda dtype: Residual(Sigmoid(), linear(dtype), shortcut=linear(dtype, bias=False)), out_features=3
+    ),
+    "Recompute": LayerCase(lambda dtype: Recompute(linear(dtype), Sigmoid()), out_features=3),
+    "Recompute with dropout, statistics and another inside": LayerCase(
+        lambda dtype: Recompute(
+            normalized(BatchNorm, dtype), RepeatedDropout(0.4), Recompute(linear(dtype), Tanh()), GeLU()
+        ),
+        out_features=3,
+    ),
+    # The other storages are not exact: tests/layers/test_compression.py has their bounds.
+    "Compressed, exact": LayerCase(
+        lambda dtype: Compressed(linear(dtype), Sigmoid(), Residual(Dropout(0), GeLU()), storage="exact"),
+        out_features=3,
+    ),
+    "QuantizedLinear": LayerCase(lambda dtype: QuantizedLinear.of(linear(dtype)), out_features=3),
+    "QuantizedLinear without bias": LayerCase(
+        lambda dtype: QuantizedLinear.of(linear(dtype, bias=False)), out_features=3
+    ),
+    "Mlp": LayerCase(lambda dtype: block(Mlp, dtype)),
+    "Mlp without bias1": LayerCase(lambda dtype: block(Mlp, dtype, bias1=False)),
+    "Mlp without bias2, all widths given": LayerCase(
+        lambda dtype: block(Mlp, dtype, hidden_features=7, out_features=3, activation="ReLU", bias2=False),
+        out_features=3,
+    ),
+    "GatedMlp": LayerCase(lambda dtype: block(GatedMlp, dtype, multiple_of=4)),
+    "GatedMlp without bias1": LayerCase(
+        lambda dtype: block(GatedMlp, dtype, activation="GeLU", multiple_of=3, bias1=False)
+    ),
+    "GatedMlp, SwiGLU": LayerCase(lambda dtype: block(GatedMlp, dtype, activation="SiLU", multiple_of=8)),
+    "GatedMlp, bilinear": LayerCase(lambda dtype: block(GatedMlp, dtype, activation="Identity", multiple_of=8)),
+    "GatedMlp without bias2, all widths given": LayerCase(
+        lambda dtype: block(
+            GatedMlp, dtype, hidden_features=5, out_features=3, activation="ReLU", multiple_of=1, bias2=False
+        ),
+        out_features=3,
+    ),
+    "EmbeddedColumns": LayerCase(
+        lambda dtype: EmbeddedColumns(
+            FEATURES, {1: Embedding(3, 2, rng=0, dtype=dtype), 3: Embedding(3, 4, rng=1, dtype=dtype)}
+        ),
+        out_features=1 + 2 + 1 + 4,
+        index_columns=(1, 3),
+    ),
 }
 
 
 class LossCase(NamedTuple):
     loss: mlp.losses.Loss
-    real_targets: bool = False
+    # "labels", "real" numbers, "soft" labels (distributions over the classes), or "answers" from 0 to 1
+    targets: str = "labels"
+
+    @property
+    def classes(self) -> int | None:
+        """How many classes the loss is made for, if it was given a weight for each."""
+        options = vars(self.loss).values()
+        return next((len(option) for option in options if isinstance(option, tuple)), None)
 
 
+# Normal numbers around this are below 0, as log-probabilities are.
+LOG_PROBABILITIES = -6
+CLASS_WEIGHT = (0.5, 2.0, 0.0, 1.5)
 LOSS_CASES = [
     LossCase(CrossEntropyLoss()),
     LossCase(CrossEntropyLoss(reduction="sum")),
+    LossCase(CrossEntropyLoss(label_smoothing=0.2)),
+    LossCase(CrossEntropyLoss(class_weight=CLASS_WEIGHT)),
+    LossCase(CrossEntropyLoss(), "soft"),
+    LossCase(CrossEntropyLoss(class_weight=CLASS_WEIGHT), "soft"),
+    *(LossCase(CrossEntropyLoss(r, 0.2, CLASS_WEIGHT), t) for r in ("mean", "sum") for t in ("labels", "soft")),
+    LossCase(NLLLoss()),
+    LossCase(NLLLoss(reduction="sum")),
+    LossCase(NLLLoss(class_weight=CLASS_WEIGHT)),
+    LossCase(NLLLoss("sum", CLASS_WEIGHT), "soft"),
     LossCase(HingeLoss()),
     LossCase(HingeLoss(reduction="sum")),
     LossCase(HingeLoss(margin=0)),
     LossCase(HingeLoss(margin=2.5)),
-    *(LossCase(MSELoss(reduction=r), real) for r in MSELoss.reductions for real in (False, True)),
+    LossCase(HingeLoss(kind="crammer-singer")),
+    LossCase(CrammerSingerLoss()),
+    LossCase(CrammerSingerLoss(margin=2.5, reduction="sum")),
+    *(LossCase(MSELoss(reduction=r), t) for r in MSELoss.reductions for t in ("labels", "real")),
+    LossCase(MAELoss()),
+    *(LossCase(MAELoss(reduction=r), "real") for r in MAELoss.reductions),
+    LossCase(HuberLoss()),
+    *(LossCase(HuberLoss(delta=0.5, reduction=r), "real") for r in HuberLoss.reductions),
+    LossCase(BinaryCrossEntropyLoss()),
+    *(LossCase(BinaryCrossEntropyLoss(reduction=r), "answers") for r in BinaryCrossEntropyLoss.reductions),
+    LossCase(BinaryCrossEntropyLoss(pos_weight=3), "answers"),
+    LossCase(BinaryCrossEntropyLoss(pos_weight=CLASS_WEIGHT), "answers"),
 ]
 
 # Every way in which (..., FEATURES) numbers may lie in memory.
@@ -74,10 +231,10 @@ each_input = pytest.mark.parametrize("kind", INPUTS)
 each_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: d.__name__)
 
 
-def draw(kind: str, dtype: type, seed: int = 0) -> np.ndarray:
+def draw(kind: str, dtype: type, seed: int = 0, offset: float = 0) -> np.ndarray:
     """An array of this kind that nobody can write to."""
     rng = np.random.default_rng(seed)
-    return read_only(INPUTS[kind](lambda *size: rng.normal(size=size).astype(dtype)))
+    return read_only(INPUTS[kind](lambda *size: (offset + rng.normal(size=size)).astype(dtype)))
 
 
 def read_only(array: np.ndarray) -> np.ndarray:
@@ -108,8 +265,25 @@ class TestLayerContract:
         return LAYERS[name].make(dtype)
 
     @pytest.fixture
-    def x(self, kind, dtype):
-        return draw(kind, dtype)
+    def x(self, name, kind, dtype):
+        x = draw(kind, dtype)
+        columns = list(LAYERS[name].index_columns)
+        if not columns:
+            return x
+        x = x.copy()
+        x[..., columns] = np.random.default_rng(2).integers(0, 3, (*x.shape[:-1], len(columns)))
+        return read_only(x)
+
+    @pytest.fixture
+    def other_x(self, name, kind, dtype, x):
+        """Another input of the same shape."""
+        other = draw(kind, dtype, seed=1)
+        columns = list(LAYERS[name].index_columns)
+        if not columns:
+            return other
+        other = other.copy()
+        other[..., columns] = 2 - x[..., columns]
+        return read_only(other)
 
     @pytest.fixture
     def upstream(self, name, x, dtype):
@@ -134,9 +308,9 @@ class TestLayerContract:
         assert_same(g, kept_g)
         assert_same({n: p.data for n, p in layer.parameters().items()}, before)
 
-    def test_calls_are_deterministic_and_forget_each_other(self, layer, x, upstream, kind, dtype, name):
+    def test_calls_are_deterministic_and_forget_each_other(self, layer, x, other_x, upstream, dtype, name):
         first = layer.forward(x).copy(), layer.backward(upstream).copy(), gradients(layer)
-        layer.forward(draw(kind, dtype, seed=1))
+        layer.forward(other_x)
         layer.backward(-upstream)
         for other in (layer, LAYERS[name].make(dtype)):
             other.zero_grad()
@@ -160,28 +334,29 @@ class TestLayerContract:
         layer.forward(x)
         assert_same(layer.backward(upstream), layer.backward(upstream))
 
-    def test_saved_is_all_that_backward_needs(self, layer, x, upstream, kind, dtype):
+    def test_saved_is_all_that_backward_needs(self, layer, x, other_x, upstream):
         layer.forward(x)
         expected = layer.backward(upstream)
         in_flight = layer.saved
-        layer.forward(draw(kind, dtype, seed=1))
+        layer.forward(other_x)
         layer.saved = in_flight
         assert_same(layer.backward(upstream), expected)
 
-    def test_results_belong_to_the_caller(self, layer, x, upstream, kind, dtype, name):
+    def test_results_belong_to_the_caller(self, layer, x, other_x, upstream, dtype, name):
         network = Network(layer, Linear(LAYERS[name].out_features, CLASSES, dtype=dtype), rng=0)
         owned = layer.forward(x), layer.backward(upstream), network.forward(x)
         kept = [a.copy() for a in owned]
         labels = np.zeros(x.shape[:-1], int)
         for _ in range(2):
-            network.training_step(draw(kind, dtype, seed=1), labels, CrossEntropyLoss())
-            layer.backward(-layer.forward(draw(kind, dtype, seed=2)))
+            network.training_step(other_x, labels, CrossEntropyLoss())
+            layer.backward(-layer.forward(other_x))
         for a, b in zip(owned, kept, strict=True):
             assert_same(a, b)
             assert not any(np.may_share_memory(a, p.data) for p in network.parameters)
 
-    def test_backward_is_the_derivative_of_forward(self, layer, x):
-        check_layer(layer, x, rtol=1e-7).assert_ok()
+    def test_backward_is_the_derivative_of_forward(self, layer, x, name):
+        differentiable = not LAYERS[name].index_columns
+        check_layer(layer, x, rtol=1e-7, input_gradient=differentiable, behaviour=differentiable).assert_ok()
 
     def test_backward_refuses_what_cannot_be_right(self, layer, x, upstream):
         with pytest.raises(InputError, match="backward needs a forward pass first"):
@@ -197,31 +372,46 @@ class TestLayerContract:
         other = np.float32 if dtype is np.float64 else np.float64
         y = layer.forward(x).copy()
         twin = layer.astype(other)
-        assert twin.saved is None
+        with pytest.raises(InputError, match="backward needs a forward pass first"):
+            twin.backward(np.zeros(layer.output_shape(x.shape), other))
         assert twin.forward(x.astype(other)).dtype == other
         for p in twin.parameters().values():
             p.data[...] = 0
         assert_same(layer.forward(x), y)
 
 
-@each_dtype
-@each_input
-@pytest.mark.parametrize("case", LOSS_CASES, ids=lambda c: f"{c.loss!r} {'real' if c.real_targets else 'labels'}")
+def loss_arguments() -> Iterator:
+    """Every loss with every kind of input and dtype; its other options with two of them, to save time."""
+    seen = set()
+    for case in LOSS_CASES:
+        first = (type(case.loss), case.targets) not in seen
+        seen.add((type(case.loss), case.targets))
+        some = [("batch of 5", np.float64), ("two leading axes", np.float32)]
+        for kind, dtype in itertools.product(INPUTS, DTYPES) if first else some:
+            yield pytest.param(case, kind, dtype, id=f"{case.loss!r} {case.targets}-{kind}-{dtype.__name__}")
+
+
+@pytest.mark.parametrize(("case", "kind", "dtype"), list(loss_arguments()))
 class TestLossContract:
     @pytest.fixture
     def loss(self, case):
         return copy.deepcopy(case.loss)
 
     @pytest.fixture
-    def scores(self, kind, dtype):
-        return draw(kind, dtype)
+    def scores(self, case, kind, dtype):
+        return draw(kind, dtype, offset=LOG_PROBABILITIES if isinstance(case.loss, NLLLoss) else 0)
 
     @pytest.fixture
     def targets(self, case, scores, dtype):
         rng = np.random.default_rng(3)
-        if case.real_targets:
-            return read_only(rng.normal(size=scores.shape).astype(dtype))
-        return read_only(np.asarray(rng.integers(0, CLASSES, scores.shape[:-1])))
+        match case.targets:
+            case "labels":
+                return read_only(np.asarray(rng.integers(0, CLASSES, scores.shape[:-1])))
+            case "real":
+                return read_only(rng.normal(size=scores.shape).astype(dtype))
+            case "soft":
+                return read_only(rng.dirichlet(np.ones(CLASSES), scores.shape[:-1]).astype(dtype))
+        return read_only(rng.choice(np.array([0, 0.3, 1], dtype), scores.shape))
 
     def test_value_and_gradient_have_the_right_type_and_shape(self, loss, scores, targets, dtype):
         assert type(loss.forward(scores, targets)) is float
@@ -241,7 +431,7 @@ class TestLossContract:
 
     def test_calls_are_deterministic_and_forget_each_other(self, loss, case, scores, targets):
         first = loss.forward(scores, targets), loss.backward()
-        loss.forward(np.ones((7, CLASSES + 2), scores.dtype), np.zeros(7, int))
+        loss.forward(-np.ones((7, case.classes or CLASSES + 2), scores.dtype), np.zeros(7, int))
         for other in (loss, copy.deepcopy(case.loss)):
             again = other.forward(scores, targets), other.backward()
             assert again[0] == first[0]
@@ -253,6 +443,7 @@ class TestLossContract:
         gradient = loss.backward()
         kept = gradient.copy()
         network = Network(Linear(FEATURES, CLASSES, dtype=dtype), rng=0)
+        network[0].bias.data[...] = LOG_PROBABILITIES
         for _ in range(2):
             network.training_step(draw(kind, dtype, seed=1), targets, loss)
             assert_same(gradient, kept)
@@ -275,6 +466,65 @@ class TestLossContract:
         assert loss.forward(scores.reshape(-1, CLASSES), flat) == value
         assert_same(loss.backward().reshape(scores.shape), gradient)
 
+    def test_total_and_weight_of_batches_add_up(self, loss, scores, targets):
+        """The loss of a whole is the sum of the totals of its parts over that of their weights."""
+        s, t, w = rows(scores, targets)
+        parts = []
+        for part in (slice(0, 2), slice(2, None)):
+            loss.forward(s[part], t[part], w[part])
+            parts.append((loss.total, loss.weight))
+        total, weight = np.sum(parts, axis=0)
+        value = loss.forward(s, t, w)
+        close = {"rel": 1e-13 if s.dtype == np.float64 else 1e-5, "abs": 0}
+        assert (loss.total, loss.weight) == (pytest.approx(total, **close), pytest.approx(weight, rel=1e-15, abs=0))
+        expected = total if loss.reduction == "sum" else total / weight if weight else 0
+        assert value == pytest.approx(expected, **close)
+
+    def test_weights_of_one_are_no_weights(self, loss, scores, targets):
+        value, gradient = loss.forward(scores, targets), loss.backward()
+        total, weight = loss.total, loss.weight
+        rtol = 1e-13 if scores.dtype == np.float64 else 1e-5
+        assert loss.forward(scores, targets, np.ones(scores.shape[:-1], int)) == pytest.approx(
+            value, rel=rtol, abs=0
+        )
+        assert loss.total == pytest.approx(total, rel=rtol, abs=0)
+        assert loss.weight == weight
+        np.testing.assert_allclose(loss.backward(), gradient, rtol=0, atol=rtol, strict=True)
+
+    def test_a_weight_is_how_often_a_sample_is_there(self, loss, scores, targets):
+        """A weight of 0 removes a sample, 2 is the same as the sample twice."""
+        s, t, w = rows(scores, targets)
+        value, gradient = loss.forward(s, t, w), loss.backward()
+        total, weight = loss.total, loss.weight
+        again = np.repeat(np.arange(len(s)), w.astype(int))
+        rtol = 1e-13 if s.dtype == np.float64 else 1e-5
+        assert loss.forward(s[again], t[again]) == pytest.approx(value, rel=rtol, abs=0)
+        assert (loss.total, loss.weight) == (
+            pytest.approx(total, rel=rtol, abs=0),
+            pytest.approx(weight, rel=1e-15),
+        )
+        added = np.zeros_like(gradient)
+        np.add.at(added, again, loss.backward())
+        np.testing.assert_allclose(gradient, added, rtol=0, atol=rtol)
+
+    def test_backward_is_the_derivative_with_weights(self, loss, scores, targets):
+        weights = np.random.default_rng(4).uniform(0, 2, scores.shape[:-1])
+        check_loss(loss, scores, targets, sample_weight=weights, rtol=1e-7).assert_ok()
+
+    def test_refuses_weights(self, loss, scores, targets):
+        good = np.ones(scores.shape[:-1])
+        for bad in (-good, np.nan * good, np.inf * good, good[..., np.newaxis], good * 1j):
+            if scores.size or bad.shape != good.shape:
+                with pytest.raises(InputError, match=f"{type(loss).__name__}: .*sample_weight"):
+                    loss.forward(scores, targets, bad)
+
+
+def rows(scores, targets) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Scores and targets with one batch axis, and weights 1, 2, 0, 1, 2, 0 ... for them."""
+    s = scores.reshape(-1, CLASSES)
+    t = targets.reshape(-1, CLASSES) if targets.shape == scores.shape else targets.reshape(-1)
+    return s, t, ((np.arange(len(s)) + 1) % 3).astype(s.dtype)
+
 
 def names(classes) -> set[str]:
     return {c.__name__ for c in classes}
@@ -283,9 +533,12 @@ def names(classes) -> set[str]:
 def missing_layers() -> set[str]:
     """Exported layers and registered activations without a case."""
     exported = (getattr(mlp.layers, name) for name in mlp.layers.__all__)
-    layers = {c for c in exported if isinstance(c, type) and issubclass(c, Layer) and c is not Layer}
+    layers = {c for c in exported if isinstance(c, type) and issubclass(c, Layer) and c not in (Layer, Container)}
     activations = {type(make()) for make in mlp.layers.ACTIVATIONS.values()}
-    return names(layers | activations) - names(type(case.make(np.float32)) for case in LAYERS.values())
+    covered = {
+        kind for case in LAYERS.values() for layer in case.make(np.float32).walk() for kind in type(layer).mro()
+    }
+    return names(layers | activations) - names(covered)
 
 
 def missing_losses() -> set[str]:
@@ -312,6 +565,26 @@ def test_every_option_of_a_loss_has_a_case_with_another_value():
         for name, argument in inspect.signature(loss).parameters.items():
             values = {getattr(case.loss, name) for case in LOSS_CASES if type(case.loss) is loss}
             assert values - {argument.default}, f"{loss.__name__}: no case sets {name}"
+
+
+def options_without_a_case(kind: type[Layer]) -> set[str]:
+    """Constructor arguments of an activation that no case sets to something else than the default."""
+    layers = [layer for layer in (case.make(np.float32) for case in LAYERS.values()) if type(layer) is kind]
+    arguments = inspect.signature(kind).parameters.values()
+    return {a.name for a in arguments if all(getattr(layer, a.name) == a.default for layer in layers)}
+
+
+def test_every_option_of_an_activation_has_a_case_with_another_value():
+    for kind in {type(make()) for make in mlp.layers.ACTIVATIONS.values()}:
+        assert options_without_a_case(kind) == set(), kind
+
+
+def test_an_option_without_a_case_is_noticed():
+    class Newcomer(Layer):
+        def __init__(self, size: float = 1.0) -> None:
+            self.size = size
+
+    assert options_without_a_case(Newcomer) == {"size"}
 
 
 def test_a_new_layer_without_a_case_is_noticed(monkeypatch):

@@ -13,16 +13,20 @@ from mlp.functional import (
     check_labels,
     erf,
     erfc,
+    log_sigmoid,
     log_softmax,
     logsumexp,
     normal_cdf,
     normal_pdf,
     one_hot,
+    relu,
     sigmoid,
     softmax,
+    softplus,
 )
 
-FUNCTIONS = [erf, erfc, log_softmax, logsumexp, normal_cdf, normal_pdf, sigmoid, softmax]
+ELEMENTWISE = [erf, erfc, log_sigmoid, normal_cdf, normal_pdf, relu, sigmoid, softplus]
+FUNCTIONS = [*ELEMENTWISE, log_softmax, logsumexp, softmax]
 
 each_function = pytest.mark.parametrize("function", FUNCTIONS, ids=lambda f: f.__name__)
 
@@ -96,10 +100,65 @@ def test_sigmoid_is_symmetric_about_one_half(x):
     assert both.sum() == pytest.approx(1, abs=2e-16)
 
 
-def test_sigmoid_writes_where_it_is_told():
-    out = np.empty(3)
-    assert sigmoid(np.zeros(3), out=out) is out
-    np.testing.assert_array_equal(out, 0.5)
+@pytest.mark.parametrize(
+    ("function", "scratch"),
+    [(relu, 0), (sigmoid, 0), (softplus, 1), (softmax, 0), (normal_pdf, 0), (normal_cdf, 2)],
+    ids=lambda v: getattr(v, "__name__", ""),
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_results_go_where_they_are_told(function, scratch, dtype):
+    x = np.linspace(-9, 9, 12, dtype=dtype).reshape(3, 4)
+    out, a, b = np.full((3, *x.shape), np.nan, dtype)
+    options = [{}, {"scratch": a}, {"scratch": (a, b)}][scratch]
+    assert function(x, out=out, **options) is out
+    np.testing.assert_array_equal(out, function(x))
+
+
+@pytest.mark.parametrize("function", ELEMENTWISE, ids=lambda f: f.__name__)
+def test_single_numbers_and_whole_ones_are_taken_too(function):
+    assert function(0.5) == function(np.array([0.5]))[0]
+    np.testing.assert_array_equal(function(np.array([-1, 2])), function(np.array([-1.0, 2.0])))
+
+
+def test_relu_worked_numbers():
+    assert relu(np.array([-2, -0.0, 0, 1e-300, 3])).tolist() == [0, 0, 0, 1e-300, 3]
+
+
+def test_softplus_worked_numbers():
+    # log(1 + e^x) at ln 3 is ln 4, at -ln 3 it is ln(4/3); the difference is x.
+    x = np.log([3, 1 / 3])
+    np.testing.assert_allclose(softplus(x), np.log([4, 4 / 3]), rtol=1e-15)
+    # With beta = 2: log(1 + 9) / 2 and log(1 + 1/9) / 2.
+    np.testing.assert_allclose(softplus(x, beta=2), np.log([10, 10 / 9]) / 2, rtol=1e-15)
+    # Far to the left it is e^x, far to the right x.
+    np.testing.assert_array_equal(softplus(np.array([-700.0, 700.0])), [math.exp(-700), 700])
+
+
+@given(st.floats(-1e300, 1e300), st.sampled_from([1e-6, 0.5, 1, 3, 1e6]))
+def test_softplus_lies_between_relu_and_log_2_over_beta_above_it(x, beta):
+    excess = softplus(np.array([x]), beta) - relu(np.array([x]))
+    assert (excess >= 0).all()
+    assert (excess <= math.log(2) / beta * (1 + 1e-15)).all()
+
+
+def test_log_sigmoid_is_finite_where_the_logarithm_of_sigmoid_is_not():
+    x = np.array([-1000.0, 0, np.log(3), 50])
+    # log(1 / (1 + e^1000)) = -1000; at ln 3 it is log(3/4); at 50 it is -e^-50.
+    np.testing.assert_allclose(log_sigmoid(x), [-1000, -math.log(2), math.log(0.75), -math.exp(-50)], rtol=1e-15)
+
+
+def test_scipy_agrees():
+    special = pytest.importorskip("scipy.special", reason="SciPy is the oracle of this test and is not installed")
+    x = np.concatenate([GRID, np.linspace(-37, 37, 2001)])
+    np.testing.assert_allclose(sigmoid(x), special.expit(x), rtol=0, atol=3e-16)  # two units of numbers near 1
+    np.testing.assert_allclose(log_sigmoid(x), special.log_expit(x), rtol=1e-14, atol=0)
+    np.testing.assert_allclose(softplus(x), -special.log_expit(-x), rtol=1e-14, atol=0)
+    np.testing.assert_allclose(normal_cdf(x), special.ndtr(x), rtol=1e-12, atol=0)
+    np.testing.assert_allclose(erf(x), special.erf(x), rtol=1e-15, atol=0)
+    scores = np.random.default_rng(0).normal(0, 30, size=(20, 7))
+    for ours in (softmax, log_softmax, logsumexp):
+        theirs = getattr(special, ours.__name__)
+        np.testing.assert_allclose(ours(scores), theirs(scores, axis=-1), rtol=1e-13, atol=1e-15)
 
 
 def test_softmax_family_worked_numbers():
@@ -118,9 +177,9 @@ def test_log_softmax_is_finite_where_the_logarithm_of_softmax_is_not():
 def test_a_shift_of_all_scores_changes_no_probability(row, shift):
     scores = np.array(row, np.float64)
     np.testing.assert_array_equal(softmax(scores + shift), softmax(scores))
+    np.testing.assert_array_equal(log_softmax(scores + shift), log_softmax(scores))
     # The sum shift + logsumexp is rounded, to a relative 2^-53 of numbers up to 1e9 here.
     np.testing.assert_allclose(logsumexp(scores + shift), logsumexp(scores) + shift, rtol=1e-15, atol=5e-13)
-    np.testing.assert_allclose(log_softmax(scores + shift), log_softmax(scores), atol=3e-7)
 
 
 @given(rows)

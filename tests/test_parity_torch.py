@@ -3,8 +3,28 @@
 import numpy as np
 import pytest
 
-from mlp import SGD, CrossEntropyLoss, GeLU, HingeLoss, Linear, MSELoss, Network, ReLU, Sigmoid
+from mlp import (
+    ELU,
+    SGD,
+    CrossEntropyLoss,
+    GeLU,
+    HingeLoss,
+    Identity,
+    LeakyReLU,
+    Linear,
+    LogSoftmax,
+    MSELoss,
+    Network,
+    ReLU,
+    ReLU6,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+)
 from mlp.initializers import normal
+from mlp.layers import ACTIVATIONS
 from mlp.parameter import Parameter, ParameterVector
 
 torch = pytest.importorskip("torch", reason="PyTorch is the oracle of these tests and is not installed")
@@ -40,6 +60,17 @@ def to_torch(layer):
             return nn.Sigmoid()
         case GeLU():
             return nn.GELU(approximate=layer.approximate)
+        case LeakyReLU():
+            return nn.LeakyReLU(layer.slope)
+        case ELU():
+            return nn.ELU(layer.alpha)
+        case Softplus():
+            # Its formula for everything but what would overflow there; by default it is x from beta x = 20 on.
+            return nn.Softplus(layer.beta, threshold=700)
+        case Softmax() | LogSoftmax():
+            return getattr(nn, type(layer).__name__)(dim=-1)
+        case Identity() | ReLU6() | SiLU() | Tanh():
+            return getattr(nn, type(layer).__name__)()
     raise AssertionError(f"no twin of {layer!r} in this table")
 
 
@@ -50,6 +81,12 @@ def linear(n_in: int, n_out: int, **options) -> Linear:
     return layer
 
 
+ACTIVATION_LAYERS = [
+    ReLU(), LeakyReLU(), LeakyReLU(0.3), ReLU6(), ELU(), ELU(0.4), ELU(2.5), Identity(), Sigmoid(), Tanh(), SiLU(),
+    Softplus(), Softplus(4), GeLU(), GeLU("none"), Softmax(), LogSoftmax(),
+]  # fmt: skip
+
+
 def close_gradients(layer, twin) -> None:
     for name, p in layer.parameters().items():
         close(p.grad.T, getattr(twin, name).grad)
@@ -58,7 +95,7 @@ def close_gradients(layer, twin) -> None:
 @pytest.mark.parametrize("shape", [(N, FEATURES), (2, 3, FEATURES), (FEATURES,), (0, FEATURES)], ids=str)
 @pytest.mark.parametrize(
     "layer",
-    [linear(FEATURES, 4), linear(FEATURES, 4, bias=False), ReLU(), Sigmoid(), GeLU(), GeLU("none")],
+    [linear(FEATURES, 4), linear(FEATURES, 4, bias=False), *ACTIVATION_LAYERS],
     ids=repr,
 )
 def test_layers(layer, shape):
@@ -75,6 +112,24 @@ def test_layers(layer, shape):
     if layer.parameters():
         their_y.backward(tensor(upstream))
         close_gradients(layer, twin)
+
+
+def test_every_activation_has_a_twin():
+    assert {type(make()) for make in ACTIVATIONS.values()} <= {type(layer) for layer in ACTIVATION_LAYERS}
+
+
+# Kinks and their neighbours, where tails end, where exponentials overflow (and, in PyTorch, the cube of 1e200).
+EDGES = [0, 5e-324, 1e-300, 1e-8, 1, 6 - 1e-15, 6, 6 + 1e-15, 9, 19, 21, 36, 38, 100, 709, 711, 1e4, 1e20, 1e100]
+
+
+@pytest.mark.parametrize("layer", ACTIVATION_LAYERS, ids=repr)
+def test_activations_at_kinks_and_extremes(layer):
+    x = np.array([EDGES, np.negative(EDGES)]).T  # rows of two, for the softmaxes
+    their_x = tensor(x, requires_grad=True)
+    y, their_y = layer.forward(x), to_torch(layer)(their_x)
+    close(y, their_y)
+    upstream = np.random.default_rng(0).normal(size=x.shape)
+    close(layer.backward(upstream), torch.autograd.grad(their_y, their_x, tensor(upstream))[0])
 
 
 def one_hot(labels):

@@ -69,6 +69,7 @@ def check_loss(
     scores: Any,
     targets: Any,
     *,
+    sample_weight: Any = None,
     rng: Rng = 0,
     rtol: float = 1e-7,
     max_entries: int = 20_000,
@@ -78,12 +79,12 @@ def check_loss(
 
     .. math:: a_{ij} = \frac{\partial L}{\partial s_{ij}} \approx \frac{L(s_{ij} + h) - L(s_{ij} - h)}{2h}
 
-    Scores are (N, C); targets whatever the loss takes. The other arguments, errors and the source are those
-    of ``check_layer``.
+    Scores are (N, C); targets whatever the loss takes. ``sample_weight``, if given, is the third argument of
+    ``forward``. The other arguments, errors and the source are those of ``check_layer``.
     """
     return _check(
         type(loss).__name__,
-        lambda: loss_subject(loss, targets),
+        lambda: loss_subject(loss, targets, sample_weight),
         _numeric(scores, "scores"),
         input_name="scores",
         rng=rng,

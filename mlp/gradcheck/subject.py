@@ -115,15 +115,16 @@ def _repeatable(layer: Any) -> Callable[[NDArray[Any]], Any]:
     return repeat
 
 
-def loss_subject(loss: Any, targets: Any) -> Subject:
-    """A loss as a function of its scores."""
+def loss_subject(loss: Any, targets: Any, sample_weight: Any = None) -> Subject:
+    """A loss as a function of its scores; ``sample_weight``, unless it is None, is its third argument."""
     twin = float64_copy(loss)
     given = np.array(targets)
     if given.dtype.kind == "f":
         given = given.astype(np.float64)
+    weights = () if sample_weight is None else (np.array(sample_weight, np.float64),)
 
     def forward(scores: NDArray[Any]) -> Any:
-        value = twin.forward(scores, given)
+        value = twin.forward(scores, given, *weights)
         if np.size(value) != 1:
             raise InputError(f"a loss must return one number, {type(loss).__name__} gave shape {np.shape(value)}")
         return value

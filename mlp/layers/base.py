@@ -154,7 +154,7 @@ class Layer:
                 if isinstance(value, Parameter):
                     copies[id(value)] = Parameter(value.data.astype(dtype), value.name)
                 elif isinstance(value, np.ndarray):
-                    copies[id(value)] = value.astype(dtype)
+                    copies[id(value)] = value.astype(dtype if value.dtype.kind == "f" else value.dtype)
                 else:
                     copies[id(value)] = copy.deepcopy(value)
             return copies[id(value)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import repeat
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,6 +115,11 @@ class Sequential(Container):
                 layer.backward_parameters(grad_y)
             else:
                 grad_y = layer.backward(grad_y)
+
+    def _twin(self, convert: Callable[[Any], Any]) -> Self:
+        twin = super()._twin(convert)
+        twin.forward_hooks, twin.backward_hooks = [], []  # who watches one place did not ask to watch another
+        return twin
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         for layer in self.layers:

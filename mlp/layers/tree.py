@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,10 @@ from mlp.initializers import Initializer, for_activation, make_initializer
 from mlp.layers.activations import ACTIVATIONS
 from mlp.layers.base import Layer
 from mlp.layers.batch_norm import BatchNorm
+from mlp.layers.compression import Compressed
 from mlp.layers.containers import Sequential
 from mlp.layers.linear import Linear
+from mlp.layers.recompute import Recompute
 from mlp.parameter import Parameter
 
 
@@ -45,12 +48,13 @@ def name_places(body: Layer) -> list[Parameter]:
 
 
 def convert_statistics(body: Layer, dtype: np.dtype[Any]) -> None:
-    """Bring all running statistics to ``dtype``; those that are shared stay so."""
+    """Bring all running statistics to ``dtype``, but for integers; those that are shared stay so."""
     converted: dict[int, NDArray[Any]] = {}
     for layer in body.walk():
         for name in layer.statistic_names:
             array = getattr(layer, name)
-            setattr(layer, name, converted.setdefault(id(array), array.astype(dtype, copy=False)))
+            if array.dtype.kind == "f":
+                setattr(layer, name, converted.setdefault(id(array), array.astype(dtype, copy=False)))
 
 
 def choose_initializers(body: Layer, init: str | Initializer) -> None:
@@ -59,7 +63,7 @@ def choose_initializers(body: Layer, init: str | Initializer) -> None:
     "auto" gives each the one that suits the activation which its output goes into: He for the family of ReLU,
     Xavier for sigmoids and for the last layer. Raises ``InputError`` for an unknown name.
     """
-    leaves = [layer for layer in body.walk() if not layer.children()]
+    leaves = [layer for layer in body.walk() if isinstance(layer, Linear) or not layer.children()]
     activations = {kind: registered for registered, kind in ACTIVATIONS.items()}
     for i, layer in enumerate(leaves):
         if not isinstance(layer, Linear):
@@ -85,9 +89,22 @@ def fold_batch_norm(body: Sequential) -> Sequential:
 
 
 def _fold_inside(layer: Layer) -> Layer:
-    if type(layer) is Sequential:
+    # The copy is for use: nothing is remembered in it, so nothing need be forgotten.
+    if isinstance(layer, Sequential) and type(layer) in (Sequential, Recompute, Compressed):
         return fold_batch_norm(layer)
     for name, child in list(vars(layer).items()):
         if isinstance(child, Layer):
             setattr(layer, name, _fold_inside(child))
+    return layer
+
+
+def replace_leaves(layer: Layer, replace: Callable[[Layer], Layer]) -> Layer:
+    """``layer`` with ``replace(leaf)`` in the place of every layer that has none inside; containers are changed."""
+    if not layer.children():
+        return replace(layer)
+    for name, value in list(vars(layer).items()):
+        if isinstance(value, Layer):
+            setattr(layer, name, replace_leaves(value, replace))
+        elif isinstance(value, tuple) and value and all(isinstance(item, Layer) for item in value):
+            setattr(layer, name, tuple(replace_leaves(item, replace) for item in value))
     return layer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -28,20 +28,53 @@ class Setting:
     margin: float = 0.1  # of the hinge loss
     weight_std: float = 0.01
     seed: int = 2022
+    optimizer: str = "SGD"  # SGD, Adam, AdamW
+    normalization: str = "none"  # none, BatchNorm, LayerNorm: before each activation
+    dropout: float = 0.0  # after each activation
+    title: str = ""
 
     @property
     def name(self) -> str:
-        """For example single-CE-ReLU: the number of hidden layers, the loss, the activation."""
-        return f"{'single' if len(self.sizes) == 3 else 'double'}-{self.loss}-{self.activation}"
+        """For example single-CE-ReLU: the number of hidden layers, the loss, the activation; or the title."""
+        return self.title or f"{'single' if len(self.sizes) == 3 else 'double'}-{self.loss}-{self.activation}"
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether only what every contender has is used."""
+        return self.optimizer == "SGD" and self.normalization == "none" and self.dropout == 0
 
 
-SETTINGS = {
+REPORT = {
     setting.name: setting
     for sizes in ((784, 128, 10), (784, 256, 128, 10))
     for loss in ("CE", "Hinge", "MSE")
     for activation in ("GeLU", "ReLU", "Sigmoid")
     for setting in [Setting(sizes, loss, activation)]
 }
+WIDE = Setting((784, 1024, 1024, 10), "CE", "ReLU", batch_size=128)
+TOOLBOX = {
+    setting.name: setting
+    for setting in (
+        replace(WIDE, title="wide-SGD"),
+        replace(WIDE, title="wide-Adam", optimizer="Adam", lr=0.001),
+        replace(WIDE, title="wide-AdamW", optimizer="AdamW", lr=0.001),
+        replace(WIDE, title="wide-BatchNorm", normalization="BatchNorm", lr=0.005),
+        replace(WIDE, title="wide-LayerNorm", normalization="LayerNorm", lr=0.005),
+        replace(WIDE, title="wide-Dropout", dropout=0.5),
+        replace(WIDE, title="wide-GeLU", activation="GeLU"),
+    )
+}
+LARGE = {
+    setting.name: setting
+    for setting in (
+        Setting((784, 2048, 2048, 10), "CE", "ReLU", batch_size=256, title="large-2048"),
+        Setting((784, 2048, 2048, 10), "CE", "GeLU", batch_size=256, title="large-2048-GeLU"),
+        Setting((784, 4096, 4096, 10), "CE", "ReLU", batch_size=256, title="large-4096"),
+        Setting((784, 2048, 2048, 2048, 10), "CE", "ReLU", batch_size=512, title="large-2048-deep"),
+    )
+}
+GROUPS = {"report": REPORT, "toolbox": TOOLBOX, "large": LARGE}
+SETTINGS = {name: setting for group in GROUPS.values() for name, setting in group.items()}
 
 
 class Problem:

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmark_contenders import Step
+from benchmark_contenders import Step, Unsupported
 from benchmark_contenders.problem import Problem
 
 ACTIVATIONS: dict[str, Any] = {
@@ -21,6 +21,8 @@ ACTIVATIONS: dict[str, Any] = {
 
 def build(problem: Problem) -> Step:
     s = problem.setting
+    if not s.is_plain:
+        raise Unsupported("written here for plain layers with SGD")
     weights = [(jnp.asarray(weight), jnp.asarray(bias)) for weight, bias in problem.initial_weights]
     velocity = jax.tree.map(jnp.zeros_like, weights)
     inputs, labels = jnp.asarray(problem.inputs), jnp.asarray(problem.labels.astype(np.int32))

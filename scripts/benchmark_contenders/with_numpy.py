@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from benchmark_contenders import Step
-from benchmark_contenders.problem import Problem
-from mlp import SGD, CrossEntropyLoss, GeLU, HingeLoss, Linear, MSELoss, Network, ReLU, Sigmoid
+from benchmark_contenders.problem import Problem, Setting
+from mlp import SGD, Adam, AdamW, CrossEntropyLoss, GeLU, HingeLoss, Linear, MSELoss, Network, ReLU, Sigmoid
 from mlp.buffers import aligned_empty
 from mlp.data import Batches
+from mlp.layers import BatchNorm, Dropout, LayerNorm
 from mlp.losses import Loss
 from mlp.metrics import count_correct
+from mlp.optim import Optimizer
 
 ACTIVATIONS = {"GeLU": GeLU, "ReLU": ReLU, "Sigmoid": Sigmoid}
 
@@ -23,11 +25,20 @@ def make_network(problem: Problem) -> Network:
     """The setting's network with the initial weights that all contenders start from."""
     layers: list[Any] = []
     for inputs, outputs in pairwise(problem.setting.sizes):
-        layers += [Linear(inputs, outputs), ACTIVATIONS[problem.setting.activation]()]
-    network = Network(*layers[:-1])  # no activation after the last Linear
-    for layer, (weight, bias) in zip(layers[::2], problem.initial_weights, strict=True):
+        layers += [Linear(inputs, outputs), *hidden_part(problem.setting, outputs)]
+    without_end = layers[: len(layers) - len(hidden_part(problem.setting, 1))]  # nothing after the last Linear
+    network = Network(*without_end, rng=problem.setting.seed)
+    linear = [layer for layer in network if isinstance(layer, Linear)]
+    for layer, (weight, bias) in zip(linear, problem.initial_weights, strict=True):
         layer.weight.data, layer.bias.data = weight, bias
     return network
+
+
+def hidden_part(setting: Setting, width: int) -> list[Any]:
+    """What follows each hidden Linear."""
+    norm = {"none": [], "BatchNorm": [BatchNorm], "LayerNorm": [LayerNorm]}[setting.normalization]
+    dropout = [Dropout(setting.dropout)] if setting.dropout else []
+    return [*(kind(width) for kind in norm), ACTIVATIONS[setting.activation](), *dropout]
 
 
 def make_loss(problem: Problem) -> Loss:
@@ -35,8 +46,10 @@ def make_loss(problem: Problem) -> Loss:
     return losses[problem.setting.loss]()
 
 
-def make_optimizer(problem: Problem, network: Network) -> SGD:
+def make_optimizer(problem: Problem, network: Network) -> Optimizer:
     s = problem.setting
+    if s.optimizer != "SGD":
+        return {"Adam": Adam, "AdamW": AdamW}[s.optimizer](network.parameters, lr=s.lr, weight_decay=s.weight_decay)
     return SGD(network.parameters, lr=s.lr, momentum=s.momentum, weight_decay=s.weight_decay)
 
 

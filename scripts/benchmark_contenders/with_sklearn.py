@@ -15,6 +15,8 @@ def build(problem: Problem) -> Step:
     s = problem.setting
     if s.loss != "CE" or s.activation not in ACTIVATIONS:
         raise Unsupported("MLPClassifier knows only cross-entropy, with ReLU or sigmoid")
+    if not s.is_plain:
+        raise Unsupported("written here for plain layers with SGD")
     classifier = MLPClassifier(
         hidden_layer_sizes=s.sizes[1:-1],
         activation=ACTIVATIONS[s.activation],

@@ -34,9 +34,12 @@ def _build(problem: Problem, fused: bool, compiled: bool) -> Step:
     torch.set_num_threads(1)
     s = problem.setting
     network = make_network(problem)
-    optimizer = torch.optim.SGD(
-        network.parameters(), lr=s.lr, momentum=s.momentum, weight_decay=s.weight_decay, fused=fused
-    )
+    options: dict[str, Any] = {"lr": s.lr, "weight_decay": s.weight_decay}
+    if fused:  # else left to PyTorch, which then takes what it considers best for many parameters
+        options["fused"] = True
+    if s.optimizer == "SGD":
+        options["momentum"] = s.momentum
+    optimizer = getattr(torch.optim, s.optimizer)(network.parameters(), **options)
     inputs, labels = torch.from_numpy(problem.inputs), torch.from_numpy(problem.labels)
     loss = make_loss(problem)
     batch = problem.index_batches(torch.from_numpy)
@@ -61,14 +64,22 @@ def _build(problem: Problem, fused: bool, compiled: bool) -> Step:
 
 
 def make_network(problem: Problem) -> torch.nn.Sequential:
+    s = problem.setting
     layers: list[Any] = []
-    for inputs, outputs in pairwise(problem.setting.sizes):
-        layers += [torch.nn.Linear(inputs, outputs), ACTIVATIONS[problem.setting.activation]()]
-    with torch.no_grad():
-        for layer, (weight, bias) in zip(layers[::2], problem.initial_weights, strict=True):
-            layer.weight.copy_(torch.from_numpy(weight).T)  # PyTorch stores (out, in)
-            layer.bias.copy_(torch.from_numpy(bias))
-    return torch.nn.Sequential(*layers[:-1])
+    norm = {"none": [], "BatchNorm": [torch.nn.BatchNorm1d], "LayerNorm": [torch.nn.LayerNorm]}[s.normalization]
+    torch.manual_seed(s.seed)
+    for i, ((inputs, outputs), (weight, bias)) in enumerate(
+        zip(pairwise(s.sizes), problem.initial_weights, strict=True), start=2
+    ):
+        linear = torch.nn.Linear(inputs, outputs)
+        with torch.no_grad():
+            linear.weight.copy_(torch.from_numpy(weight).T)  # PyTorch stores (out, in)
+            linear.bias.copy_(torch.from_numpy(bias))
+        layers.append(linear)
+        if i < len(s.sizes):
+            layers += [*(kind(outputs) for kind in norm), ACTIVATIONS[s.activation]()]
+            layers += [torch.nn.Dropout(s.dropout)] if s.dropout else []
+    return torch.nn.Sequential(*layers)
 
 
 def make_loss(problem: Problem) -> Any:

@@ -1,0 +1,123 @@
+"""Activations that pass positive numbers on as they are and hold negative ones back: ReLU and its relatives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlp.checks import check_number
+from mlp.functional import relu
+from mlp.layers.activations.registry import register_activation
+from mlp.layers.base import Layer, check_upstream
+
+Array = NDArray[np.floating[Any]]
+
+
+@register_activation("ReLU", initializer="he_normal")
+class ReLU(Layer):
+    """y = max(x, 0), elementwise; dy/dx = 1 where x > 0, else 0 (the slope at exactly 0 is taken as 0).
+
+    Nair & Hinton, "Rectified linear units improve restricted Boltzmann machines", ICML 2010.
+    """
+
+    def forward(self, x: Array) -> Array:
+        y = relu(x, out=self.empty("y", x.shape, x.dtype))
+        self.saved = np.greater(y, 0, out=self.empty("active", y.shape, bool))
+        return y
+
+    def backward(self, grad_y: Array) -> Array:
+        active = self.recall()
+        check_upstream(self, grad_y, active.shape)
+        return np.multiply(grad_y, active, out=self.empty("grad_x", active.shape, grad_y.dtype))
+
+
+@register_activation("LeakyReLU", initializer="he_normal")
+class LeakyReLU(Layer):
+    """y = a x, elementwise, with a = 1 where x > 0, else ``slope``; dy/dx = a (at exactly 0 it is ``slope``).
+
+    Unlike ReLU it lets a little gradient through on the left, so no neuron can stop learning for good.
+
+    Raises ``InputError`` unless the slope is a finite number from 0 to 1.
+    Maas, Hannun & Ng, "Rectifier nonlinearities improve neural network acoustic models", ICML 2013.
+    """
+
+    def __init__(self, slope: float = 0.01) -> None:
+        super().__init__()
+        self.slope = check_number("LeakyReLU: slope", slope, 0, 1)
+
+    def forward(self, x: Array) -> Array:
+        a = np.greater(x, 0, out=self.empty("a", x.shape, x.dtype))  # 1 or 0
+        a *= 1 - self.slope
+        a += self.slope
+        self.saved = a
+        return np.multiply(x, a, out=self.empty("y", x.shape, x.dtype))
+
+    def backward(self, grad_y: Array) -> Array:
+        a = self.recall()
+        check_upstream(self, grad_y, a.shape)
+        return np.multiply(grad_y, a, out=self.empty("grad_x", a.shape, grad_y.dtype))
+
+    def __repr__(self) -> str:
+        return "LeakyReLU()" if self.slope == 0.01 else f"LeakyReLU(slope={self.slope:g})"
+
+
+@register_activation("ReLU6", initializer="he_normal")
+class ReLU6(Layer):
+    """y = min(max(x, 0), 6), elementwise; dy/dx = 1 where 0 < x < 6, else 0 (also at exactly 0 and 6).
+
+    Krizhevsky, "Convolutional deep belief networks on CIFAR-10", 2010.
+    """
+
+    def forward(self, x: Array) -> Array:
+        y = np.clip(x, 0, 6, out=self.empty("y", x.shape, x.dtype))
+        active = np.greater(y, 0, out=self.empty("active", y.shape, bool))
+        active &= np.less(y, 6, out=self.empty("below", y.shape, bool))
+        self.saved = active
+        return y
+
+    def backward(self, grad_y: Array) -> Array:
+        active = self.recall()
+        check_upstream(self, grad_y, active.shape)
+        return np.multiply(grad_y, active, out=self.empty("grad_x", active.shape, grad_y.dtype))
+
+
+@register_activation("ELU", initializer="he_normal")
+class ELU(Layer):
+    """y = x where x > 0, else α (e^x - 1), elementwise; dy/dx = 1 or α e^x (at exactly 0 it is α).
+
+    With the negative part n = α (e^min(x, 0) - 1), which is 0 where x > 0:
+
+        y = max(x, 0) + n,    dy/dx = α + n + (1 - α) [x > 0]
+
+    Raises ``InputError`` unless ``alpha`` is a finite number of at least 0.
+    Clevert, Unterthiner & Hochreiter, "Fast and accurate deep network learning by exponential linear units",
+    ICLR 2016.
+    """
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        super().__init__()
+        self.alpha = check_number("ELU: alpha", alpha, 0)
+
+    def forward(self, x: Array) -> Array:
+        n = np.clip(x, -np.inf, 0, out=self.empty("n", x.shape, x.dtype))
+        np.expm1(n, out=n)  # keeps the digits of e^x - 1 near 0
+        n *= self.alpha
+        y = relu(x, out=self.empty("y", x.shape, x.dtype))
+        positive = np.greater(y, 0, out=self.empty("positive", x.shape, bool))
+        y += n
+        self.saved = (n, positive)
+        return y
+
+    def backward(self, grad_y: Array) -> Array:
+        n, positive = self.recall()
+        check_upstream(self, grad_y, n.shape)
+        slope = np.add(n, self.alpha, out=self.empty("grad_x", n.shape, n.dtype))
+        if self.alpha != 1:
+            slope += np.multiply(positive, n.dtype.type(1 - self.alpha), out=self.empty("jump", n.shape, n.dtype))
+        slope *= grad_y
+        return slope
+
+    def __repr__(self) -> str:
+        return "ELU()" if self.alpha == 1 else f"ELU(alpha={self.alpha:g})"

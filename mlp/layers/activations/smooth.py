@@ -1,0 +1,214 @@
+"""Activations without a kink: the sigmoids, which saturate on both sides, and smooth relatives of ReLU."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlp.checks import check_number
+from mlp.errors import InputError
+from mlp.functional import normal_cdf, normal_pdf, sigmoid, softplus
+from mlp.layers.activations.registry import register_activation
+from mlp.layers.base import Layer, check_upstream
+
+Array = NDArray[np.floating[Any]]
+
+
+@register_activation("Identity", initializer="xavier_normal")
+class Identity(Layer):
+    """y = x, dy/dx = 1: for a place where an activation is asked for and none is wanted."""
+
+    def forward(self, x: Array) -> Array:
+        self.saved = x.shape
+        y = self.empty("y", x.shape, x.dtype)
+        y[...] = x  # a copy: what a layer returns is the caller's own
+        return y
+
+    def backward(self, grad_y: Array) -> Array:
+        check_upstream(self, grad_y, self.recall())
+        grad_x = self.empty("grad_x", grad_y.shape, grad_y.dtype)
+        grad_x[...] = grad_y
+        return grad_x
+
+
+@register_activation("Sigmoid", initializer="xavier_normal")
+class Sigmoid(Layer):
+    """y = 1 / (1 + e^-x), elementwise; dy/dx = y (1 - y), from the saved output.
+
+    Computed as (1 + tanh(x/2)) / 2, the same function, which overflows on neither side.
+    """
+
+    def forward(self, x: Array) -> Array:
+        y = sigmoid(x, out=self.empty("y", x.shape, x.dtype))
+        self.saved = self.keep_output(y)
+        return y
+
+    def backward(self, grad_y: Array) -> Array:
+        y = self.recall()
+        check_upstream(self, grad_y, y.shape)
+        slope = np.subtract(1, y, out=self.empty("grad_x", y.shape, y.dtype))
+        slope *= y
+        slope *= grad_y
+        return slope
+
+
+@register_activation("Tanh", initializer="xavier_normal")
+class Tanh(Layer):
+    """y = tanh x, elementwise; dy/dx = 1 - y², from the saved output.
+
+    LeCun, Bottou, Orr & Müller, "Efficient BackProp", 1998, on why outputs around 0 learn faster than a Sigmoid's.
+    """
+
+    def forward(self, x: Array) -> Array:
+        y = np.tanh(x, out=self.empty("y", x.shape, x.dtype))
+        self.saved = self.keep_output(y)
+        return y
+
+    def backward(self, grad_y: Array) -> Array:
+        y = self.recall()
+        check_upstream(self, grad_y, y.shape)
+        slope = np.multiply(y, y, out=self.empty("grad_x", y.shape, y.dtype))
+        np.subtract(1, slope, out=slope)
+        slope *= grad_y
+        return slope
+
+
+@register_activation("Swish", "SiLU", initializer="he_normal")
+class SiLU(Layer):
+    """y = x s with s = 1 / (1 + e^-x), elementwise; dy/dx = s + x s (1 - s) = s + y (1 - s). Also called Swish.
+
+    Elfwing, Uchibe & Doya, "Sigmoid-weighted linear units for neural network function approximation in
+    reinforcement learning", Neural Networks 107 (2018); Ramachandran, Zoph & Le, "Searching for activation
+    functions", 2017, arXiv:1710.05941.
+    """
+
+    def forward(self, x: Array) -> Array:
+        s = sigmoid(x, out=self.empty("s", x.shape, x.dtype))
+        y = np.multiply(x, s, out=self.empty("y", x.shape, x.dtype))
+        self.saved = (self.keep_output(y), s)
+        return y
+
+    def backward(self, grad_y: Array) -> Array:
+        y, s = self.recall()
+        check_upstream(self, grad_y, y.shape)
+        slope = np.subtract(1, s, out=self.empty("grad_x", y.shape, y.dtype))
+        slope *= y
+        slope += s
+        slope *= grad_y
+        return slope
+
+
+@register_activation("Softplus", initializer="he_normal")
+class Softplus(Layer):
+    """y = log(1 + e^(βx)) / β, elementwise; dy/dx = 1 / (1 + e^(-βx)) = 1 - e^(-βy), from the saved output.
+
+    The larger ``beta``, the closer it is to ReLU: the two differ most at 0, by log(2) / β.
+
+    Raises ``InputError`` unless ``beta`` is a number from 1e-6 to 1e6.
+    Dugas, Bengio, Bélisle, Nadeau & Garcia, "Incorporating second-order functional knowledge for better option
+    pricing", NIPS 2000 (published 2001).
+    """
+
+    def __init__(self, beta: float = 1.0) -> None:
+        super().__init__()
+        self.beta = check_number("Softplus: beta", beta, 1e-6, 1e6)
+
+    def forward(self, x: Array) -> Array:
+        scratch = self.empty("scratch", x.shape, x.dtype)
+        y = softplus(x, self.beta, out=self.empty("y", x.shape, x.dtype), scratch=scratch)
+        self.saved = self.keep_output(y)
+        return y
+
+    def backward(self, grad_y: Array) -> Array:
+        y = self.recall()
+        check_upstream(self, grad_y, y.shape)
+        slope = self.empty("grad_x", y.shape, y.dtype)
+        with np.errstate(over="ignore"):  # to -inf, whose exponential is 0, as it should be
+            np.multiply(y, -self.beta, out=slope)
+        np.expm1(slope, out=slope)  # keeps the digits of e^(-βy) - 1 where y is tiny
+        slope *= grad_y
+        return np.negative(slope, out=slope)
+
+    def __repr__(self) -> str:
+        return "Softplus()" if self.beta == 1 else f"Softplus(beta={self.beta:g})"
+
+
+@register_activation("GeLU", initializer="he_normal")
+class GeLU(Layer):
+    """y = x Phi(x), with Phi the standard normal distribution function; elementwise.
+
+    ``approximate="tanh"`` (the default) replaces Phi by
+
+        s(x) = (1 + tanh u) / 2,   u = c (x + a x³) = x p,   p = c (1 + a x²),   c = sqrt(2/π),   a = 0.044715,
+        y = x s,   dy/dx = s + x s' = s + 2 y (1 - s) u',    u' = c (1 + 3 a x²) = 3 p - 2 c,
+
+    ``approximate="none"`` is exact: dy/dx = Phi(x) + x phi(x). The two differ by at most 4.8e-4 in value
+    and 8.7e-4 in derivative, so each has the derivative of its own formula.
+
+    Raises ``InputError`` for another ``approximate``.
+    Hendrycks & Gimpel, "Gaussian error linear units (GELUs)", 2016, arXiv:1606.08415.
+    """
+
+    def __init__(self, approximate: str = "tanh") -> None:
+        super().__init__()
+        if approximate not in ("tanh", "none"):
+            raise InputError(f"GeLU: approximate must be 'tanh' or 'none', got {approximate!r}")
+        self.approximate = approximate
+
+    def forward(self, x: Array) -> Array:
+        return self._forward_tanh(x) if self.approximate == "tanh" else self._forward_exact(x)
+
+    def backward(self, grad_y: Array) -> Array:
+        check_upstream(self, grad_y, self.recall()[0].shape)
+        return self._backward_tanh(grad_y) if self.approximate == "tanh" else self._backward_exact(grad_y)
+
+    _C = float(np.sqrt(2 / np.pi))
+    _A = 0.044715
+
+    def _forward_tanh(self, x: Array) -> Array:
+        # Beyond 10 the tanh is 1 to the last bit, and far beyond the cube would overflow. The dot product rules out
+        # an entry above 1e12, whose cube still fits into float32, in less time than clipping takes.
+        z = x if np.vdot(x, x) < 1e24 else np.clip(x, -10, 10)
+        p = np.multiply(z, z, out=self.empty("p", x.shape, x.dtype))
+        p *= self._C * self._A
+        p += self._C  # p = u / z
+        s = np.multiply(z, p, out=self.empty("s", x.shape, x.dtype))
+        np.tanh(s, out=s)
+        s += 1
+        s *= 0.5
+        y = np.multiply(x, s, out=self.empty("y", x.shape, x.dtype))
+        self.saved = (self.keep_output(y), s, p)
+        return y
+
+    def _backward_tanh(self, grad_y: Array) -> Array:
+        y, s, p = self.recall()
+        slope = np.multiply(p, 6, out=self.empty("grad_x", p.shape, p.dtype))
+        slope -= 4 * self._C  # 2 u' = 6 p - 4 c
+        slope *= y
+        slope *= np.subtract(1, s, out=self.empty("t", s.shape, s.dtype))
+        slope += s
+        slope *= grad_y
+        return slope
+
+    def _forward_exact(self, x: Array) -> Array:
+        a, t = self.empty("a", x.shape, x.dtype), self.empty("t", x.shape, x.dtype)
+        cdf = normal_cdf(x, out=self.empty("cdf", x.shape, x.dtype), scratch=(a, t))
+        self.saved = (x, cdf)
+        return np.multiply(x, cdf, out=self.empty("y", x.shape, x.dtype))
+
+    def _backward_exact(self, grad_y: Array) -> Array:
+        x, cdf = self.recall()
+        slope = normal_pdf(x, out=self.empty("grad_x", x.shape, x.dtype))
+        slope *= x
+        slope += cdf
+        slope *= grad_y
+        return slope
+
+    def __repr__(self) -> str:
+        return "GeLU()" if self.approximate == "tanh" else f"GeLU(approximate={self.approximate!r})"
+
+
+register_activation("GeLUExact", initializer="he_normal")(partial(GeLU, "none"))

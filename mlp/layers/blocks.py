@@ -1,0 +1,276 @@
+"""Two-layer perceptrons as one layer: the plain block and the gated one, of which large networks are stacked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from mlp.buffers import Lending
+from mlp.checks import check_integer
+from mlp.errors import InputError
+from mlp.initializers import Initializer, zeros
+from mlp.layers.activations import make_activation
+from mlp.layers.base import Layer, check_upstream
+from mlp.layers.containers import Container
+from mlp.layers.linear import Linear
+
+Array = NDArray[np.floating[Any]]
+
+# Of a packed first layer: the first is flash-attention's, the second Megatron's.
+ORDERS = ("value_first", "gate_first")
+
+
+class Block(Container):
+    """What ``Mlp`` and ``GatedMlp`` share: their widths, their activation, and ``return_residual``.
+
+    With ``return_residual`` a block is x ↦ (y, r) with r = x, for a caller that adds r back later. The loss then
+    depends on x in two ways: ``backward`` takes the pair (dL/dy, dL/dr) and returns
+
+        dL/dx = (what comes back through y) + dL/dr
+
+    A network hands one array from layer to layer and refuses such a block: it is for a layer that calls it.
+    """
+
+    def __init__(
+        self, in_features: int, hidden_features: int | None, out_features: int | None, return_residual: bool
+    ) -> None:
+        super().__init__()
+        self.in_features = check_integer(f"{self.name}: in_features", in_features, 1)
+        hidden = 4 * in_features if hidden_features is None else hidden_features
+        self.hidden_features = check_integer(f"{self.name}: hidden_features", hidden, 1)
+        out = in_features if out_features is None else out_features
+        self.out_features = check_integer(f"{self.name}: out_features", out, 1)
+        self.return_residual = return_residual
+
+    def make_activation(self, activation: str | Layer) -> Layer:
+        """The activation that was given by its name or as a layer."""
+        if isinstance(activation, str):
+            return make_activation(activation)
+        if isinstance(activation, Layer):
+            return activation
+        raise InputError(f"{self.name}: activation must be a name or a layer, got {activation!r}")
+
+    def split_upstream(self, grad_y: Any) -> tuple[Array, Array | None]:
+        """dL/dy and, with ``return_residual``, dL/dr."""
+        if not self.return_residual:
+            return grad_y, None
+        if not isinstance(grad_y, tuple) or len(grad_y) != 2:
+            raise InputError(
+                f"{self.name}: with return_residual, backward takes the pair (dL/dy, dL/dr), "
+                f"got {type(grad_y).__name__}"
+            )
+        return grad_y
+
+    def add_residual(self, grad_x: Array, grad_residual: Array | None) -> Array:
+        """dL/dx from both its ways."""
+        if grad_residual is not None:
+            check_upstream(self, grad_residual, grad_x.shape)
+            grad_x += grad_residual
+        return grad_x
+
+    def lend(self, lending: Lending) -> None:
+        if self.return_residual:
+            raise InputError(
+                f"{self!r} gives a pair (y, x), which the next layer of a network cannot take: "
+                f"use return_residual=False; x + f(x) is Residual(f)"
+            )
+        super().lend(lending)
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (*input_shape[:-1], self.out_features)
+
+    def describe(self, activation: Layer, **options: tuple[object, object]) -> str:
+        """The constructor's call; an option (value, default) is named where the two differ."""
+        named = [f"{name}={value!r}" for name, (value, default) in options.items() if value != default]
+        if self.return_residual:
+            named.append("return_residual=True")
+        widths = (self.in_features, self.hidden_features, self.out_features)
+        return f"{type(self).__name__}({', '.join([*map(repr, widths), repr(activation), *named])})"
+
+
+class Mlp(Block):
+    """y = act(x W1 + b1) W2 + b2, for x of shape (..., in_features) and y of shape (..., out_features).
+
+    ``hidden_features`` is 4 in_features unless given, ``out_features`` is in_features; ``activation`` is a name
+    (see ``ACTIVATIONS``) or a layer. ``bias1`` and ``bias2`` say whether there are b1 and b2; initial values are
+    drawn as in ``Linear``, ``fc1`` before ``fc2``. With ``return_residual`` it returns (y, x): see ``Block``.
+
+    Raises ``InputError`` for widths below 1, an unknown activation, an x of another width or dtype, and where
+    a block that returns its residual is put into a network.
+
+    Vaswani et al., "Attention is all you need", NeurIPS 2017, section 3.3. The names and defaults are those of
+    ``Mlp`` in flash-attention.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        hidden_features: int | None = None,
+        out_features: int | None = None,
+        activation: str | Layer = "GeLU",
+        *,
+        bias1: bool = True,
+        bias2: bool = True,
+        return_residual: bool = False,
+        weight_init: Initializer | None = None,
+        bias_init: Initializer = zeros,
+        rng: int | np.random.Generator | None = None,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        super().__init__(in_features, hidden_features, out_features, return_residual)
+        options: dict[str, Any] = {"weight_init": weight_init, "bias_init": bias_init, "dtype": dtype}
+        rng = np.random.default_rng(rng)
+        self.fc1 = Linear(self.in_features, self.hidden_features, bias=bias1, rng=rng, **options)
+        self.activation = self.make_activation(activation)
+        self.fc2 = Linear(self.hidden_features, self.out_features, bias=bias2, rng=rng, **options)
+
+    def forward(self, x: Array) -> Any:
+        y = self.fc2.forward(self.activation.forward(self.fc1.forward(x)))
+        return (y, x) if self.return_residual else y
+
+    def backward(self, grad_y: Any) -> Array:
+        grad_y, grad_residual = self.split_upstream(grad_y)
+        grad_x = self.fc1.backward(self.activation.backward(self.fc2.backward(grad_y)))
+        return self.add_residual(grad_x, grad_residual)
+
+    def backward_parameters(self, grad_y: Any) -> None:
+        grad_y, _ = self.split_upstream(grad_y)
+        self.fc1.backward_parameters(self.activation.backward(self.fc2.backward(grad_y)))
+
+    def __repr__(self) -> str:
+        biases = {"bias1": (self.fc1.bias is not None, True), "bias2": (self.fc2.bias is not None, True)}
+        return self.describe(self.activation, **biases)
+
+
+def gated_width(in_features: int, hidden_features: int | None = None, multiple_of: int = 128) -> int:
+    """The hidden width of a ``GatedMlp``: the one given, rounded up to a multiple of ``multiple_of``.
+
+    If none is given it is int(8/3 in_features), with which three matrices have as many weights as the two of an
+    ``Mlp``, rounded up likewise. Raises ``InputError`` for numbers below 1.
+    """
+    in_features = check_integer("GatedMlp: in_features", in_features, 1)
+    hidden = 8 * in_features // 3 if hidden_features is None else hidden_features
+    multiple = check_integer("GatedMlp: multiple_of", multiple_of, 1)
+    return -(-check_integer("GatedMlp: hidden_features", hidden, 1) // multiple) * multiple
+
+
+class GatedMlp(Block):
+    """y = (v · act(g)) W2 + b2 with v = x Wv + bv and g = x Wg + bg: each hidden unit has a gate of its own.
+
+    The product rule is what is new in the backward pass. With h = v · a and a = act(g),
+
+        dL/dv = dL/dh · a,    dL/da = dL/dh · v,    dL/dx = (dL/dv) Wvᵀ + (dL/dg) Wgᵀ
+
+    ``activation`` makes the block GLU ("Sigmoid"), SwiGLU ("SiLU"), GeGLU ("GeLU"), ReGLU ("ReLU") or bilinear
+    ("Identity"). ``hidden_features`` is the width of v, and of g: see ``gated_width`` for its default and rounding.
+    ``bias1`` is for bv and bg, ``bias2`` for b2. Initial values are drawn in the order ``value``, ``gate``,
+    ``fc2``. Everything else is as in ``Mlp``.
+
+    Other libraries pack v and g into one layer of twice the width: see ``packed_fc1`` and ``load_packed_fc1``.
+
+    Dauphin, Fan, Auli & Grangier, "Language modeling with gated convolutional networks", ICML 2017,
+    arXiv:1612.08083; Shazeer, "GLU variants improve transformer", 2020, arXiv:2002.05202.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        hidden_features: int | None = None,
+        out_features: int | None = None,
+        activation: str | Layer = "Sigmoid",
+        *,
+        bias1: bool = True,
+        bias2: bool = True,
+        multiple_of: int = 128,
+        return_residual: bool = False,
+        weight_init: Initializer | None = None,
+        bias_init: Initializer = zeros,
+        rng: int | np.random.Generator | None = None,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        width = gated_width(in_features, hidden_features, multiple_of)
+        super().__init__(in_features, width, out_features, return_residual)
+        self.multiple_of = multiple_of
+        options: dict[str, Any] = {"weight_init": weight_init, "bias_init": bias_init, "dtype": dtype}
+        rng = np.random.default_rng(rng)
+        self.value = Linear(self.in_features, self.hidden_features, bias=bias1, rng=rng, **options)
+        self.gate = Linear(self.in_features, self.hidden_features, bias=bias1, rng=rng, **options)
+        self.activation = self.make_activation(activation)
+        self.fc2 = Linear(self.hidden_features, self.out_features, bias=bias2, rng=rng, **options)
+
+    def forward(self, x: Array) -> Any:
+        v = self.value.forward(x)
+        a = self.activation.forward(self.gate.forward(x))
+        h = np.multiply(v, a, out=self.empty("h", v.shape, v.dtype))
+        y = self.fc2.forward(h)
+        self.own_saved = (v, a)
+        return (y, x) if self.return_residual else y
+
+    def backward(self, grad_y: Any) -> Array:
+        grad_y, grad_residual = self.split_upstream(grad_y)
+        dv, dg = self._backward_product(grad_y)
+        grad_x = self.value.backward(dv)
+        grad_x += self.gate.backward(dg)
+        return self.add_residual(grad_x, grad_residual)
+
+    def backward_parameters(self, grad_y: Any) -> None:
+        grad_y, _ = self.split_upstream(grad_y)
+        dv, dg = self._backward_product(grad_y)
+        self.value.backward_parameters(dv)
+        self.gate.backward_parameters(dg)
+
+    def _backward_product(self, grad_y: Array) -> tuple[Array, Array]:
+        """dL/dv and dL/dg."""
+        v, a = self.recall()
+        dh = self.fc2.backward(grad_y)
+        dv = np.multiply(dh, a, out=self.empty("dv", dh.shape, dh.dtype))
+        da = np.multiply(dh, v, out=dh)
+        return dv, self.activation.backward(da)
+
+    def packed_fc1(self, order: str = "value_first") -> tuple[Array, Array | None]:
+        """Weight (in_features, 2 hidden_features) and bias (2 hidden_features,) of v and g in one, as copies.
+
+        ``order`` says whose columns come first: "value_first" is flash-attention's, "gate_first" Megatron's.
+        PyTorch's layers hold the transpose: ``weight.T`` is the tensor there. Raises ``InputError`` for another
+        order.
+        """
+        parts = self._in_order(order)
+        weight = np.concatenate([part.weight.data for part in parts], axis=1)
+        biases = [part.bias.data for part in parts if part.bias is not None]
+        return weight, np.concatenate(biases) if biases else None
+
+    def load_packed_fc1(self, weight: Array, bias: Array | None = None, order: str = "value_first") -> None:
+        """Take v's and g's parameters from a packed layer, laid out as ``packed_fc1`` gives them.
+
+        A PyTorch tensor of shape (2 hidden_features, in_features) is to be transposed first. Raises
+        ``InputError``, and changes nothing, for other shapes, another order, or a bias where the block has none.
+        """
+        parts = self._in_order(order)
+        packed = (self.in_features, 2 * self.hidden_features)
+        expected = (packed, packed[1:] if self.value.bias is not None else None)
+        given = (np.shape(weight), None if bias is None else np.shape(bias))
+        if given != expected:
+            raise InputError(
+                f"{self.name}: a packed first layer has weight and bias of shapes {expected[0]} and {expected[1]}, "
+                f"got {given[0]} and {given[1]}"
+            )
+        for i, part in enumerate(parts):
+            columns = slice(i * self.hidden_features, (i + 1) * self.hidden_features)
+            part.weight.data = weight[:, columns]
+            if part.bias is not None and bias is not None:
+                part.bias.data = bias[columns]
+
+    def _in_order(self, order: str) -> tuple[Linear, Linear]:
+        if order not in ORDERS:
+            raise InputError(f"{self.name}: order must be one of {', '.join(ORDERS)}, got {order!r}")
+        return (self.value, self.gate) if order == "value_first" else (self.gate, self.value)
+
+    def __repr__(self) -> str:
+        return self.describe(
+            self.activation,
+            bias1=(self.value.bias is not None, True),
+            bias2=(self.fc2.bias is not None, True),
+            multiple_of=(self.multiple_of, 128),
+        )

@@ -1,0 +1,103 @@
+"""The loss of yes-or-no answers, one for each output, from raw scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlp.checks import check_number
+from mlp.errors import InputError
+from mlp.functional import sigmoid
+from mlp.losses.base import (
+    Array,
+    Loss,
+    check_class_labels,
+    check_scores,
+    check_weights,
+    register_loss,
+)
+
+
+@register_loss("BCE")
+class BinaryCrossEntropyLoss(Loss):
+    """Binary cross-entropy l = - sum_k [c_k t_k log p_k + (1 - t_k) log(1 - p_k)],  p = sigmoid(scores),
+
+    computed as sum_k c_k t_k softplus(-s_k) + (1 - t_k) softplus(s_k), softplus(s) = log(1 + e^s) =
+    max(s, 0) + log(1 + e^-|s|), which neither overflows nor takes the logarithm of 0. For the mean over N samples
+
+        dL/ds = ((c t + 1 - t) p - c t) / N,   without ``pos_weight`` (c = 1):   (p - t) / N
+
+    Targets t lie in [0, 1] and have the scores' shape, one independent question for each output; with one output,
+    scores (..., 1), they may have the shape (...), as labels 0 and 1. With more outputs, integer labels of shape
+    (...) stand for one-hot rows: one class against the rest, for each class. ``pos_weight`` c, a number or one for
+    each output, makes a missed "yes" cost more (above 1) or less than a false one.
+
+    ``reduction="element_mean"`` is PyTorch's BCEWithLogitsLoss: the mean over samples and outputs alike. At zero
+    scores l = K log 2. It is minus the log-likelihood of independent Bernoulli variables. Raises ``InputError`` for
+    targets outside [0, 1] or of another shape, and a ``pos_weight`` that is negative, not finite or not K numbers.
+
+    Cox, "The regression analysis of binary sequences", Journal of the Royal Statistical Society B 20 (1958).
+    """
+
+    reductions = ("mean", "sum", "element_mean")
+
+    def __init__(self, reduction: str = "mean", pos_weight: float | Sequence[float] | None = None) -> None:
+        super().__init__(reduction)
+        name = "BinaryCrossEntropyLoss: pos_weight"
+        self.pos_weight: float | tuple[float, ...] | None = None
+        if np.ndim(pos_weight):  # type: ignore[arg-type]
+            self.pos_weight = check_weights(name, pos_weight)  # type: ignore[arg-type]
+        elif pos_weight is not None:
+            self.pos_weight = check_number(name, pos_weight, 0)
+
+    def written_options(self) -> list[str]:
+        return super().written_options() + ([] if self.pos_weight is None else [f"pos_weight={self.pos_weight!r}"])
+
+    def forward(self, scores: Array, targets: NDArray[Any], sample_weight: NDArray[Any] | None = None) -> float:
+        s = check_scores(self, scores)
+        t = self._answers(s, scores, np.asarray(targets))
+        share = self.share(scores, sample_weight)
+        yes, no = self.empty("yes", s.shape, s.dtype), self.empty("no", s.shape, s.dtype)
+        np.multiply(t, self._pos_weight(s), out=yes, dtype=s.dtype, casting="same_kind")  # c t
+        np.subtract(1, t, out=no, dtype=s.dtype, casting="same_kind")
+        tail = np.abs(s, out=self.empty("tail", s.shape, s.dtype))
+        np.log1p(np.exp(np.negative(tail, out=tail), out=tail), out=tail)  # log(1 + e^-|s|)
+        minus_log_yes = np.negative(s, out=self.empty("minus_log_yes", s.shape, s.dtype))  # softplus(-s)
+        np.maximum(minus_log_yes, 0, out=minus_log_yes)
+        minus_log_yes += tail
+        minus_log_no = np.maximum(s, 0, out=self.empty("minus_log_no", s.shape, s.dtype))  # softplus(s)
+        minus_log_no += tail
+        loss = self.weighted_dot(share, yes, minus_log_yes) + self.weighted_dot(share, no, minus_log_no)
+        grad = sigmoid(s, out=self.empty("grad", s.shape, s.dtype))
+        no += yes
+        grad *= no
+        grad -= yes  # (c t + 1 - t) p - c t
+        grad *= share
+        return self.keep(loss, grad, scores.shape)
+
+    def _answers(self, s: Array, scores: Array, t: NDArray[Any]) -> NDArray[Any]:
+        """The targets as (N, K)."""
+        if t.shape == scores.shape or (s.shape[1] == 1 and t.shape == scores.shape[:-1]):
+            if t.dtype.kind not in "fiub" or (t.size and not (t.min() >= 0 and t.max() <= 1)):
+                raise InputError(
+                    f"BinaryCrossEntropyLoss: targets must be numbers from 0 to 1, got {t.dtype}"
+                    + (f" from {t.min():g} to {t.max():g}" if t.dtype.kind in "fiu" else "")
+                )
+            return t.reshape(s.shape)
+        if t.dtype.kind not in "iu":
+            raise InputError(
+                f"BinaryCrossEntropyLoss: scores of shape {scores.shape} need targets of the same shape or class "
+                f"labels of shape {scores.shape[:-1]}, got {t.dtype} of shape {t.shape}"
+            )
+        return self.target_rows(s, check_class_labels(self, scores, t))
+
+    def _pos_weight(self, s: Array) -> Array:
+        c = np.array(1 if self.pos_weight is None else self.pos_weight, s.dtype)
+        if c.ndim and len(c) != s.shape[1]:
+            raise InputError(
+                f"BinaryCrossEntropyLoss: pos_weight has {len(c)} entries, the scores have {s.shape[1]} outputs"
+            )
+        return c
