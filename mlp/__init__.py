@@ -42,7 +42,15 @@ from mlp.layers import (
     Softplus,
     Tanh,
 )
-from mlp.losses import CrossEntropyLoss, HingeLoss, MSELoss
+from mlp.losses import (
+    BinaryCrossEntropyLoss,
+    CrossEntropyLoss,
+    HingeLoss,
+    HuberLoss,
+    MAELoss,
+    MSELoss,
+    NLLLoss,
+)
 from mlp.network import Network
 from mlp.optim import SGD, AdaGrad, Adam, AdamW, RMSProp
 from mlp.solver import Solver
@@ -55,19 +63,23 @@ __all__ = [
     "AdaGrad",
     "Adam",
     "AdamW",
+    "BinaryCrossEntropyLoss",
     "Callback",
     "CrossEntropyLoss",
     "Dataset",
     "GeLU",
     "HingeLoss",
     "History",
+    "HuberLoss",
     "Identity",
     "InputError",
     "Layer",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
+    "MAELoss",
     "MSELoss",
+    "NLLLoss",
     "Network",
     "Progress",
     "RMSProp",

@@ -113,7 +113,7 @@ def iteration_report(
             *description(results),
             "Each ratio is time of mlp / time of the other: **below 1, mlp is faster**. Medians (and quartiles)",
             f"over {rounds} rounds of alternating slices of at least 50 ms. All contenders start from the same",
-            "weights, see the same batches, and their first losses were checked to agree (to 1e-4; with Adam, which",
+            "weights, see the same batches, and their first losses were checked to agree (to 1e-4; with Adam, that",
             "magnifies rounding, to 2e-3; with dropout, whose masks differ, only the first, to 1 %).",
             "",
             *(f"- {line}" for line in machine),

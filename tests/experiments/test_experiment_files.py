@@ -5,6 +5,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
+from test_config import COMPANIONS, TABLE
 
 from mlp.arguments import parse_arguments
 from mlp.config import RunConfig
@@ -163,20 +164,12 @@ class TestThoseOfTheReport:
                     assert getattr(config, name) == value
 
 
-OTHER = {
-    "hidden": [8], "activation": "GeLU", "loss": "MSE", "data": "elsewhere", "dtype": "float64", "nesterov": True,
-    "train_samples": 5, "test_samples": 5, "inspect": True, "momentum": 0.5, "dampening": 0.5,
-    "output": "x", "tracking": "none", "project": "x", "group": "x",
-}  # fmt: skip
-
-
 class TestKey:
     @pytest.mark.parametrize("name", [f.name for f in fields(RunConfig)])
     def test_it_changes_with_what_results_depend_on(self, name):
-        value = OTHER.get(name, getattr(RunConfig(), name))
-        config = replace(RunConfig(), **{name: value if name in OTHER else value + 1})
+        base = RunConfig(**COMPANIONS.get(name, {}))
         same = name in ("output", "tracking", "project", "group", "checkpoint_seconds")
-        assert (run_key(config) == run_key(RunConfig())) == same
+        assert (run_key(replace(base, **{name: TABLE[name][0]})) == run_key(base)) == same
 
     def test_it_is_the_same_for_every_spelling_of_a_value(self):
         assert (

@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlp import CrossEntropyLoss, HingeLoss, InputError, MSELoss
-from mlp.losses import LOSSES, make_loss
+from mlp.losses import (
+    LOSSES,
+    BinaryCrossEntropyLoss,
+    CrammerSingerLoss,
+    HuberLoss,
+    Loss,
+    MAELoss,
+    NLLLoss,
+    make_loss,
+)
 
 
 def value_and_gradient(loss, scores, targets) -> tuple[float, list]:
@@ -22,7 +31,15 @@ def value_and_gradient(loss, scores, targets) -> tuple[float, list]:
         (HingeLoss(), 9),  # nine other classes, each a full margin of 1 too close
         (HingeLoss(margin=0.5), 4.5),
         (MSELoss(), 0.5),  # ½ (0 - 1)²
+        (HingeLoss(kind="crammer-singer"), 1),  # the largest of the nine
+        (CrammerSingerLoss(margin=0.5), 0.5),
         (MSELoss(reduction="element_mean"), 0.1),  # one 1 among ten outputs
+        (MAELoss(), 1),  # |0 - 1|
+        (MAELoss(reduction="element_mean"), 0.1),
+        (HuberLoss(), 0.5),  # at delta = 1 the square has not ended yet
+        (HuberLoss(delta=0.5), 0.375),  # 0.5 (1 - 0.25)
+        (BinaryCrossEntropyLoss(), 10 * math.log(2)),  # ten answers of probability 1/2
+        (BinaryCrossEntropyLoss("element_mean"), math.log(2)),
     ],
     ids=repr,
 )
@@ -91,7 +108,17 @@ def test_hinge_worked_numbers(margin, label, value, gradient):
     assert value_and_gradient(HingeLoss(margin), [[3, 1, 2.5]] * 2, [label] * 2) == (value, halved)
 
 
-LOSSES_OF_LABELS = [CrossEntropyLoss(), HingeLoss(), MSELoss(), MSELoss("element_mean")]
+LOSSES_OF_LABELS = [
+    CrossEntropyLoss(),
+    CrossEntropyLoss(label_smoothing=0.1),
+    HingeLoss(),
+    CrammerSingerLoss(),
+    MSELoss(),
+    MSELoss("element_mean"),
+    MAELoss(),
+    HuberLoss(),
+    BinaryCrossEntropyLoss(),
+]
 each_loss = pytest.mark.parametrize("loss", LOSSES_OF_LABELS, ids=repr)
 
 
@@ -111,14 +138,14 @@ def test_the_loss_does_not_depend_on_the_batches_before(loss):
     rng = np.random.default_rng(0)
     for shape in [(5, 4), (3, 4), (5, 4), (5, 6), (3, 4)]:
         scores, labels = rng.normal(size=shape), rng.integers(0, shape[1], shape[0])
-        fresh = make_loss(next(n for n, c in LOSSES.items() if c is type(loss)), reduction=loss.reduction)
+        fresh = eval(repr(loss))
         assert value_and_gradient(loss, scores, labels) == value_and_gradient(fresh, scores, labels)
 
 
 @given(st.lists(st.integers(-50, 50), min_size=2, max_size=6), st.integers(-(10**6), 10**6), st.data())
 def test_a_shift_of_all_scores_of_a_row_changes_nothing(row, shift, data):
     label = data.draw(st.integers(0, len(row) - 1))
-    for loss in (CrossEntropyLoss(), HingeLoss()):
+    for loss in (CrossEntropyLoss(), HingeLoss(), CrammerSingerLoss()):
         scores = np.array([row], np.float64)
         assert value_and_gradient(loss, scores + shift, [label]) == value_and_gradient(loss, scores, [label])
         assert np.sum(loss.backward()) == pytest.approx(0, abs=1e-15)
@@ -136,7 +163,7 @@ def test_renaming_the_classes_renames_the_gradient(order):
 
 # Two scores, 2·size apart: a right answer costs nothing, a wrong one the distance between them.
 @pytest.mark.parametrize(("dtype", "size"), [(np.float32, 1e4), (np.float64, 1e300)])
-@pytest.mark.parametrize("loss", [CrossEntropyLoss(), HingeLoss()], ids=repr)
+@pytest.mark.parametrize("loss", [CrossEntropyLoss(), HingeLoss(), CrammerSingerLoss()], ids=repr)
 def test_huge_scores_give_finite_losses_without_a_warning(loss, dtype, size):
     scores = np.array([[size, -size]], dtype)
     assert loss(scores, np.array([0])) == 0
@@ -163,7 +190,7 @@ def test_cross_entropy_is_never_negative_and_small_where_the_answer_is_sure():
     )
 
 
-@pytest.mark.parametrize("make", [CrossEntropyLoss, HingeLoss, MSELoss])
+@pytest.mark.parametrize("make", [*LOSSES.values(), Loss])
 def test_refuses_an_unknown_reduction(make):
     with pytest.raises(InputError, match=rf"{make.__name__}: reduction must be one of mean, sum.*, got 'average'"):
         make(reduction="average")
@@ -210,9 +237,23 @@ def test_mse_refuses_targets_that_are_neither_scores_nor_labels(targets):
     [
         (CrossEntropyLoss(), "CrossEntropyLoss()"),
         (CrossEntropyLoss("sum"), "CrossEntropyLoss(reduction='sum')"),
+        (
+            CrossEntropyLoss("sum", 0.1, [1, 2]),
+            "CrossEntropyLoss(reduction='sum', label_smoothing=0.1, class_weight=(1.0, 2.0))",
+        ),
+        (NLLLoss(), "NLLLoss()"),
+        (NLLLoss(class_weight=np.array([0.5, 0])), "NLLLoss(class_weight=(0.5, 0.0))"),
         (MSELoss("element_mean"), "MSELoss(reduction='element_mean')"),
+        (MAELoss(), "MAELoss()"),
+        (HuberLoss(), "HuberLoss(delta=1)"),
+        (HuberLoss(0.5, "sum"), "HuberLoss(delta=0.5, reduction='sum')"),
+        (BinaryCrossEntropyLoss(), "BinaryCrossEntropyLoss()"),
+        (BinaryCrossEntropyLoss("sum", 3), "BinaryCrossEntropyLoss(reduction='sum', pos_weight=3.0)"),
+        (BinaryCrossEntropyLoss(pos_weight=[3, 1]), "BinaryCrossEntropyLoss(pos_weight=(3.0, 1.0))"),
         (HingeLoss(), "HingeLoss(margin=1)"),
         (HingeLoss(0.5, "sum"), "HingeLoss(margin=0.5, reduction='sum')"),
+        (HingeLoss(kind="crammer-singer"), "HingeLoss(margin=1, kind='crammer-singer')"),
+        (CrammerSingerLoss(2), "CrammerSingerLoss(margin=2)"),
     ],
 )
 def test_repr_can_be_written_as_code(loss, text):
@@ -221,8 +262,18 @@ def test_repr_can_be_written_as_code(loss, text):
 
 
 def test_losses_are_made_by_name_with_options():
-    for name, loss in {"CE": CrossEntropyLoss, "ce": CrossEntropyLoss, "mse": MSELoss, "Hinge": HingeLoss}.items():
+    by_name = {"CE": CrossEntropyLoss, "ce": CrossEntropyLoss, "nll": NLLLoss, "BCE": BinaryCrossEntropyLoss}
+    by_name |= {"mse": MSELoss, "MAE": MAELoss, "huber": HuberLoss}
+    by_name |= {"Hinge": HingeLoss, "crammersinger": CrammerSingerLoss}
+    for name, loss in by_name.items():
         assert type(make_loss(name, reduction="sum")) is loss
     assert repr(make_loss("hinge", margin=2)) == "HingeLoss(margin=2)"
-    with pytest.raises(InputError, match=r"unknown loss 'l3'; there are: CE, .*MSE"):
+    with pytest.raises(InputError, match=r"unknown loss 'l3'; there are: BCE, CE, .*NLL"):
         make_loss("l3")
+    with pytest.raises(InputError, match=r"loss MAE: .*'margin'; options: reduction"):
+        make_loss("MAE", margin=2)
+
+
+def test_a_loss_without_forward_says_so():
+    with pytest.raises(NotImplementedError, match="Loss needs a forward method"):
+        Loss().forward(np.zeros((1, 2)), np.zeros(1, int))
