@@ -77,6 +77,14 @@ def log_softmax(scores: Array) -> Array:
     return z - np.log(np.exp(z).sum(axis=-1, keepdims=True))
 
 
+def classify(scores: Array) -> NDArray[np.intp]:
+    """The class of the largest score (the first of equal ones), (..., K) -> (...).
+
+    A single score, K = 1, says yes or no: class 1 where it is above 0, which is where its sigmoid is above 1/2.
+    """
+    return (scores[..., 0] > 0).astype(np.intp) if scores.shape[-1] == 1 else scores.argmax(axis=-1)
+
+
 def one_hot(labels: NDArray[np.integer], num_classes: int, dtype: np.dtype | type = np.float32) -> Array:
     """Y with Y[..., k] = 1 where k is the label and 0 elsewhere; labels (...) -> (..., num_classes).
 

@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 from mlp.buffers import Lending
 from mlp.checks import check_dtype, check_integer
 from mlp.errors import InputError
-from mlp.functional import softmax
+from mlp.functional import classify, sigmoid, softmax
 from mlp.initializers import Initializer
 from mlp.layers.base import Layer
 from mlp.layers.containers import Hook, Sequential
@@ -181,12 +181,16 @@ class Network:
             return np.concatenate([self.forward(x[i : i + batch_size]) for i in range(0, len(x), batch_size)])
 
     def predict(self, x: NDArray[Any]) -> NDArray[np.intp]:
-        """The class of the largest score for each row: x (..., in_features) -> (...)."""
-        return self.scores(x).argmax(axis=-1)
+        """The class of the largest score of each row, or a single score's sign: x (..., in_features) -> (...)."""
+        return classify(self.scores(x))
 
     def predict_proba(self, x: NDArray[Any]) -> Array:
-        """softmax of the scores, (..., classes): probabilities if the network was trained with cross-entropy."""
-        return softmax(self.scores(x))
+        """softmax of the scores, (..., classes): probabilities if the network was trained with cross-entropy.
+
+        Of a single score its sigmoid, (..., 1): the probability of class 1, after binary cross-entropy.
+        """
+        scores = self.scores(x)
+        return sigmoid(scores) if scores.shape[-1] == 1 else softmax(scores)
 
     def zero_grad(self) -> None:
         """Forget all gradients."""

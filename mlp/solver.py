@@ -258,7 +258,9 @@ class Solver:
         if wanted is not None and dataset.num_features != wanted:
             raise InputError(f"{what} data have {dataset.num_features} features, the network expects {wanted}")
         outputs = self.network.out_features or 0
-        fits = dataset.num_classes <= outputs if dataset.is_classification else dataset.num_classes == outputs
+        # One output is enough for two classes: yes or no.
+        classes = 2 if outputs == 1 else outputs
+        fits = dataset.num_classes <= classes if dataset.is_classification else dataset.num_classes == outputs
         if not fits:
             kind = "classes" if dataset.is_classification else "targets"
             raise InputError(f"{what} data have {dataset.num_classes} {kind}, the network {outputs} outputs")

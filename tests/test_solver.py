@@ -10,6 +10,7 @@ import pytest
 
 from mlp import (
     SGD,
+    BinaryCrossEntropyLoss,
     Callback,
     CrossEntropyLoss,
     Dataset,
@@ -451,3 +452,13 @@ def test_an_optimizer_of_another_network_is_refused():
 def test_what_is_no_data_is_refused(data):
     with pytest.raises(InputError, match="must be a Dataset or a pair"):
         make_solver().fit(data)
+
+
+def test_one_output_tells_two_classes_apart():
+    x, y = samples(60)
+    y = (y == 0).astype(int)
+    network = Network(Linear(FEATURES, 8), ReLU(), Linear(8, 1), rng=1, init="auto")
+    history = make_solver(network, BinaryCrossEntropyLoss(), epochs=30).fit((x, y), (x, y))
+    assert history[-1]["test_accuracy"] > 0.95
+    np.testing.assert_array_equal(network.predict(x), network.predict_proba(x)[:, 0] > 0.5)
+    assert (network.predict(x) == y).mean() == pytest.approx(history[-1]["test_accuracy"])

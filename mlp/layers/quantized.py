@@ -26,6 +26,8 @@ class QuantizedLinear(Layer):
 
         dL/ds = Σ dy · (x Q),   dL/db = Σ dy,   dL/dx = (dy · s) Qᵀ
 
+    s is small and its gradient large, as x Q is: gradient descent needs a learning rate about s² times the usual.
+
     Q becomes floating-point for the time of a product, since NumPy multiplies matrices of integers slowly: this
     layer saves memory, not time. A new one is all zeros; ``QuantizedLinear.of(linear)`` is the one to start from.
 

@@ -48,7 +48,6 @@ class Recompute(Forgetting):
     """
 
     def forward(self, x: Array) -> Array:
-        self.saved = None  # two passes at once would take twice the memory
         start = self._moment()
         y = super().forward(x)
         self.saved = None

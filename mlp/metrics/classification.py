@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mlp.checks import check_integer, check_number
 from mlp.errors import InputError
+from mlp.functional import classify
 from mlp.metrics.inputs import check_predictions, check_scores, true_classes
 from mlp.metrics.report import ClassificationReport
 
@@ -30,7 +31,7 @@ def count_correct(scores: NDArray[np.floating[Any]], labels: NDArray[Any]) -> in
     """The number of rows whose largest score is that of the label. Arrays only, and nothing is checked."""
     if labels.dtype.kind == "f" and labels.ndim == scores.ndim:
         labels = labels.argmax(axis=-1)
-    return int(np.count_nonzero(scores.argmax(axis=-1) == labels))
+    return int(np.count_nonzero(classify(scores) == labels))
 
 
 def accuracy(scores: ArrayLike, labels: ArrayLike) -> float:

@@ -15,6 +15,7 @@ from mlp.plots.figure import (
     shared_legend,
 )
 from mlp.plots.history import TEST, TRAIN, Table, plot_history, plot_images, plot_range_test
+from mlp.plots.layers import plot_layers
 
 __all__ = [
     "BLACK",
@@ -31,6 +32,7 @@ __all__ = [
     "plot_confusion_matrix",
     "plot_history",
     "plot_images",
+    "plot_layers",
     "plot_range_test",
     "plot_reliability",
     "plot_roc",
