@@ -23,6 +23,7 @@ from mlp.layers import (
     LayerNorm,
     Linear,
     LogSoftmax,
+    Recompute,
     Residual,
     RMSNorm,
     make_activation,
@@ -30,6 +31,7 @@ from mlp.layers import (
 from mlp.losses import Loss, make_loss
 from mlp.network import Network
 from mlp.optim import Optimizer, ReduceOnPlateau, WeightAverage, make_optimizer, make_schedule
+from mlp.precision import MixedPrecision
 from mlp.regularizers import ElasticNet, MaxNorm
 from mlp.settings import shorten
 
@@ -97,6 +99,8 @@ def make_network(config: RunConfig, in_features: int, out_features: int, rng: np
                 hidden.append(make_activation(config.activation))
                 if config.dropout:
                     hidden.append(Dropout(config.dropout))
+                if config.recompute:
+                    hidden = [Recompute(*hidden)]
                 layers += [Residual(*hidden)] if config.residual and a == b else hidden
             layers.append(Linear(widths[-1], out_features, weight_init=weight_init))
             if config.loss == "NLL":
@@ -143,6 +147,8 @@ def make_step_options(config: RunConfig, network: Network, loss: Loss, train: Da
     options |= {"clip_norm": config.clip_norm, "clip_value": config.clip_value}
     if config.weight_average:
         options["average"] = WeightAverage(network.parameters, config.weight_average)
+    if config.mixed_precision:
+        options["precision"] = MixedPrecision(network)
     if config.schedule != "constant" or config.warmup_epochs:
         options["schedule"] = _make_schedule(config, len(train))
     transforms = _make_transforms(config, network, loss, train)

@@ -60,6 +60,10 @@ class RunConfig:
     init_std: float = not_negative(0.01, "standard deviation of initial weights, for init normal")
     init_bias: float = number(0.0, "a number", lambda v: True, "what the hidden biases start with")
     dtype: str = choice("float32", lambda: ("float32", "float64"), "precision of all arithmetic")
+    mixed_precision: bool = switch(
+        "round weights, activations and gradients to float16, with float32 master weights"
+    )
+    recompute: bool = switch("remember only the input of each hidden layer, and compute the rest again")
 
     # The loss
     loss: str = choice("CE", lambda: sorted(LOSSES), "the loss")
@@ -179,6 +183,7 @@ class RunConfig:
                 self.validation > 0,
                 "null unless validation is above 0",
             ),
+            ("mixed_precision", self.mixed_precision, self.dtype == "float32", "true only with dtype float32"),
             (moving[0] if moving else "", moving, not maps_inputs, "0 unless preprocessing is none and pca null"),
         )
         for name, given, is_fine, accepted in needs:

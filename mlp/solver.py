@@ -43,9 +43,9 @@ class Solver:
 
         scores = network(x),  L = loss(scores, y),  gradients by backpropagation,  optimizer.step()
 
-    with whatever ``step_options`` put between: those of ``mlp.step.Step`` (transform, accumulate, regularizer,
-    clip_value, clip_norm, schedule, constraint, average), by keyword. ``batch_size=None`` takes the whole training
-    set as one batch, ``batch_size=1`` one sample at a time.
+    with whatever ``step_options`` put between: those of ``mlp.step.Step`` (transform, accumulate, precision,
+    regularizer, clip_value, clip_norm, schedule, constraint, average), by keyword. ``batch_size=None`` takes the
+    whole training set as one batch, ``batch_size=1`` one sample at a time.
 
     ``fit`` returns a ``History`` with a row for each epoch: train loss and accuracy (running means over the
     epoch, each batch measured before its update), and loss and accuracy on the validation and the test set after
@@ -146,6 +146,9 @@ class Solver:
         row |= self._in_epoch.row("train", is_classification)
         if self.update.regularizer is not None:
             row["train_penalty"] = self._in_epoch.penalty / len(batches)
+        if self.update.precision is not None:
+            scaler = self.update.precision.scaler
+            row |= {"loss_scale": scaler.scale, "skipped_steps": scaler.skipped_steps}
         with self.update.averaged():
             for name, data in watched.items():
                 row |= evaluate(self.network, self.loss, data, name)
@@ -195,6 +198,8 @@ class Solver:
             arrays |= {f"{key}/{name}": value for name, value in callback.state_dict().items()}
         if self.update.average is not None:
             arrays |= {f"average/{name}": value for name, value in self.update.average.state_dict().items()}
+        if self.update.precision is not None:
+            arrays |= {f"precision/{n}": value for n, value in self.update.precision.scaler.state_dict().items()}
         generators = {"transform": self.transform_rng, **self.network.generators()}
         rest = {
             "step": self.step,
@@ -221,6 +226,8 @@ class Solver:
         self.optimizer.load_state_dict(parts["optimizer"])
         if self.update.average is not None:
             self.update.average.load_state_dict(parts.get("average", {}))
+        if self.update.precision is not None:
+            self.update.precision.scaler.load_state_dict(parts.get("precision", {}))
         for key, callback in self._named_callbacks().items():
             if key in parts:
                 callback.load_state_dict(parts[key])

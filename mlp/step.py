@@ -17,6 +17,7 @@ from mlp.losses import Loss
 from mlp.metrics import count_correct
 from mlp.network import Network
 from mlp.optim import Optimizer, Schedule, WeightAverage, clip_by_norm, clip_by_value
+from mlp.precision import MixedPrecision
 from mlp.regularizers import MaxNorm, Regularizer
 
 Array = NDArray[np.floating[Any]]
@@ -29,7 +30,7 @@ class Step:
 
         transform           x, targets = transform(x, targets, rng)
         accumulate=K        the batch is cut into K parts, one after another: less memory, the same gradient
-        gradient            g = d(mean loss)/dw, by backpropagation
+        gradient            g = d(mean loss)/dw, by backpropagation; with ``precision``, in float16 numbers
         regularizer         g += dR/dw, for the penalty R(w)
         clip_value          each entry of g is brought into [-clip_value, clip_value]
         clip_norm           g is shortened to |g| <= clip_norm
@@ -57,18 +58,22 @@ class Step:
         schedule: Schedule | None = None,
         constraint: MaxNorm | None = None,
         average: WeightAverage | None = None,
+        precision: MixedPrecision | None = None,
     ) -> None:
         self.network, self.loss, self.optimizer = network, loss, optimizer
         self.transform, self.regularizer, self.schedule = transform, regularizer, schedule
         self.accumulate = check_integer("accumulate", accumulate, 1)
         self.clip_value, self.clip_norm = clip_value, clip_norm
-        self.constraint, self.average = constraint, average
+        self.constraint, self.average, self.precision = constraint, average, precision
+        self._training_step = (precision or network).training_step
         # What a callback that watches the progress multiplies the learning rate with.
         self.lr_factor = 1.0
         self.gradient_norm = float("nan")
         for part in (optimizer, average):
             if part is not None and part.parameters is not network.parameters:
                 raise InputError(f"{part!r} is of other parameters; make one for this network")
+        if precision is not None and precision.network is not network:
+            raise InputError("the MixedPrecision is of another network; make one for this network")
 
     def __call__(
         self,
@@ -79,11 +84,15 @@ class Step:
         rng: np.random.Generator,
         is_classification: bool,
     ) -> Outcome:
-        """Run step ``number`` on a batch. Nothing is updated if the loss is not finite."""
+        """Run step ``number`` on a batch.
+
+        Nothing is updated if the loss is not finite, or a gradient is too large for mixed precision.
+        """
         if self.transform is not None:
             x, targets = self.transform(x, targets, rng)
         outcome = self._gradients(x, targets, sample_weight, is_classification)
-        if np.isfinite(outcome.loss):
+        if np.isfinite(outcome.loss) and (self.precision is None or self.precision.unscale()):
+            outcome = outcome._replace(penalty=self._penalise())
             self._update(number)
         return outcome
 
@@ -92,16 +101,19 @@ class Step:
     ) -> Outcome:
         parts = min(self.accumulate, len(x))
         if parts == 1:
-            value, scores = self.network.training_step(x, targets, self.loss, sample_weight=sample_weight)
+            value, scores = self._training_step(x, targets, self.loss, sample_weight=sample_weight)
             total, weight = self.loss.total, self.loss.weight
             correct = count_correct(scores, targets) if is_classification else 0
         else:
             value, total, weight, correct = self._in_parts(parts, x, targets, sample_weight, is_classification)
-        penalty = 0.0
-        if self.regularizer is not None:
-            penalty = self.regularizer.penalty(self.network.parameters)
-            self.regularizer.add_gradient(self.network.parameters)
-        return Outcome(value, total, weight, correct, len(x), penalty)
+        return Outcome(value, total, weight, correct, len(x))
+
+    def _penalise(self) -> float:
+        if self.regularizer is None:
+            return 0.0
+        penalty = self.regularizer.penalty(self.network.parameters)
+        self.regularizer.add_gradient(self.network.parameters)
+        return penalty
 
     def _in_parts(
         self,
@@ -116,7 +128,7 @@ class Step:
         bounds = np.linspace(0, len(x), parts + 1).astype(int)
         for begin, end in pairwise(bounds):
             part = slice(begin, end)
-            _, scores = self.network.training_step(
+            _, scores = self._training_step(
                 x[part], targets[part], self.loss,
                 sample_weight=None if sample_weight is None else sample_weight[part],
                 accumulate=bool(begin), summed=True,

@@ -68,6 +68,8 @@ TABLE = {
     "batch_size": (10, ["0", "-5", "1.5", "abc", "true", "301"]),
     "epochs": (3, ["-1", "1.5", "ten", "null", "true"]),
     "seed": (0, ["-1", "1.5", "abc", "null", "true"]),
+    "mixed_precision": (True, ["maybe", "2", "null"]),
+    "recompute": (True, ["maybe", "2", "null"]),
     "dtype": ("float64", ["float16", "int32", "64", "null"]),
     "data": ("folder", ["5", "[a]", "/nowhere"]),
     "train_samples": (5, ["0", "-1", "1.5", "abc", "true", "301"]),
@@ -82,7 +84,8 @@ TABLE = {
 }  # fmt: skip
 # Settings whose value in the table excludes others in it.
 ALONE = {
-    "dampening", "optimizer", "loss", "preprocessing", "pca", "label_smoothing", "class_weights", "mixup",
+    "dampening", "mixed_precision", "optimizer", "loss", "preprocessing", "pca", "label_smoothing", "class_weights",
+    "mixup",
 }  # fmt: skip
 # Settings that have a meaning only beside others.
 COMPANIONS = {
@@ -259,6 +262,10 @@ def test_nesterov_needs_momentum(options, refused):
         (["label_smoothing=0.1", "loss=Hinge"], "label_smoothing: got 0.1; accepted: 0 unless the loss is CE"),
         (["class_weights=true", "loss=MSE"], "class_weights: got True; accepted: true only with loss CE or NLL"),
         (["mixup=0.2", "loss=Hinge"], "mixup: got 0.2; accepted: 0 unless the loss takes soft labels"),
+        (
+            ["mixed_precision=true", "dtype=float64"],
+            "mixed_precision: got True; accepted: true only with dtype float32",
+        ),
         (["early_stopping=3"], "early_stopping: got 3; accepted: null unless validation is above 0"),
         (["plateau_patience=0"], "plateau_patience: got 0; accepted: null unless validation is above 0"),
         (["shift=2", "pca=5"], "shift: got 2.0; accepted: 0 unless preprocessing is none and pca null"),

@@ -30,6 +30,8 @@ GROUPS = {
     "Huber": ["loss=Huber"],
     "BCE": ["loss=BCE"],
     "Crammer-Singer": ["loss=CrammerSinger", "init=auto", "learning_rate=0.01"],
+    "mixed precision": ["mixed_precision=true", "accumulate=2", "clip_norm=1"],
+    "recomputed": ["recompute=true", "dropout=0.2", "normalization=BatchNorm"],
     "full batch": ["batch_size=null", "momentum=0"],
 }
 
@@ -86,6 +88,22 @@ def test_the_penalty_is_recorded_beside_the_loss(train, tmp_path):
     folder = tmp_path / "run"
     train(*options("penalties"), f"--output={folder}")
     assert all(row["train_penalty"] > 0 for row in rows(folder) if "train_loss" in row)
+
+
+def test_a_skipped_step_is_said_and_recorded(train, tmp_path):
+    folder = tmp_path / "run"
+    _, out, _ = train(*options("mixed precision"), f"--output={folder}")
+    found = [row for row in rows(folder) if "train_loss" in row]
+    # The scale starts at 2^16 and is halved with every gradient that overflows.
+    assert all(row["loss_scale"] == 2.0 ** (16 - row["skipped_steps"]) for row in found)
+    assert found[-1]["skipped_steps"] > 0
+    assert f"{found[-1]['skipped_steps']} steps skipped so far, loss scale {found[-1]['loss_scale']:g}" in out
+
+
+def test_recomputing_changes_no_bit(train, tmp_path):
+    for name in ("true", "false"):
+        train(*options("recomputed"), f"--recompute={name}", f"--output={tmp_path / name}")
+    assert (tmp_path / "true" / "metrics.jsonl").read_bytes() == (tmp_path / "false" / "metrics.jsonl").read_bytes()
 
 
 def test_the_map_of_the_inputs_is_kept(train, tmp_path):

@@ -37,7 +37,11 @@ class Progress(Callback):
             for name, value in row.items()
             if name.endswith(("loss", "accuracy"))
         )  # fmt: skip
+        if row.get("skipped_steps"):
+            numbers += f" ({row['skipped_steps']} steps skipped so far, loss scale {row['loss_scale']:g})"
         self._bar.write(f"epoch {solver.epoch}/{solver.epochs}: {numbers}")
+        if solver.stopped:
+            self._bar.write(f"stopped early: {solver.stopped}")
         sys.stdout.flush()
         self._bar.update(solver.step - self._bar.n)
         self._show(solver)
