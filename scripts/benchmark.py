@@ -60,6 +60,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         help="what Solver.fit adds to its iterations (default: over 2 epochs)",
     )  # fmt: skip
     extra.add_argument("--import-time", action="store_true", help="what import mlp costs beyond NumPy")
+    extra.add_argument("--augmentation", action="store_true", help="seconds to augment the 60,000 training images")
+    extra.add_argument(
+        "--activation-memory", action="store_true", help="bytes of a training step, recomputed and compressed"
+    )
+    extra.add_argument("--precision", action="store_true", help="accuracy with float16 numbers and int8 weights")
     extra.add_argument("--memory", action="store_true", help="peak memory of a default run of scripts/run_mlp.py")
     options = parser.parse_args(arguments)
 
@@ -164,7 +169,7 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     options = parse(arguments)
 
-    from benchmark_contenders.extras import epoch_loop, import_time, memory
+    from benchmark_contenders.extras import epoch_loop, import_time, memory, toolbox
     from benchmark_contenders.measure import BenchmarkError, environment
 
     if options.core is None:
@@ -181,6 +186,13 @@ def main(arguments: list[str] | None = None) -> int:
             sections.append(import_time(options.rounds, env))
         if options.memory:
             sections.append(memory(env))
+        for wanted, measurement in (
+            (options.augmentation, "augmentation"),
+            (options.activation_memory, "memory"),
+            (options.precision, "precision"),
+        ):
+            if wanted:
+                sections.append(toolbox(measurement, min(options.rounds, 5), env))
         if not sections:
             section, raw = iterations(options, env)
             sections.append(section)

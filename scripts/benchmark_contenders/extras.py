@@ -72,3 +72,15 @@ def epoch_loop(epochs: int, rounds: int, env: dict[str, str]) -> str:
         f"cross-entropy) / time of as many\niterations alone, in turns in one process: median (quartiles) of "
         f"{rounds} rounds.\n\n{table(rows)}"
     )
+
+
+def toolbox(measurement: str, rounds: int, env: dict[str, str]) -> str:
+    """A table of toolbox.py: augmentation, memory or precision."""
+    lines = run_python("-m", "benchmark_contenders.toolbox", measurement, str(rounds), env=env).splitlines()
+    titles = {
+        "augmentation": "Augmentation\n\nProcessor time, float32, one core, the fastest of the rounds.",
+        "memory": "Activation memory\n\nA training step of 784–1024–1024–1024–1024–10 on 512 images, float32, beyond\n"
+        "parameters, gradients and the batch, as the allocator counts it.",
+        "precision": "Fewer bits",
+    }
+    return f"## {titles[measurement]}\n\n{table([line.split(chr(9)) for line in lines])}"
