@@ -79,8 +79,8 @@ def toolbox(measurement: str, rounds: int, env: dict[str, str]) -> str:
     lines = run_python("-m", "benchmark_contenders.toolbox", measurement, str(rounds), env=env).splitlines()
     titles = {
         "augmentation": "Augmentation\n\nProcessor time, float32, one core, the fastest of the rounds.",
-        "memory": "Activation memory\n\nA training step of 784–1024–1024–1024–1024–10 on 512 images, float32, beyond\n"
-        "parameters, gradients and the batch, as the allocator counts it.",
+        "memory": "Activation memory\n\nA training step of 784–1024–1024–1024–1024–10 on 512 images, float32,\n"
+        "beyond parameters, gradients and the batch, as the allocator counts it.",
         "precision": "Fewer bits",
     }
     return f"## {titles[measurement]}\n\n{table([line.split(chr(9)) for line in lines])}"
