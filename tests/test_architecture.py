@@ -25,6 +25,7 @@ TIERS = [
     {"network", "summary", "gradcheck", "checkpoint", "memory", "precision", "quantization"},
     {"adversarial", "callbacks", "evaluation", "history", "inspection", "interrupt", "record", "tracking"},
     {"step", "ensemble", "sanity"},
+    {"diagnosis"},
     {"rate_search"},
     {"solver"},
     {"plots", "parallel", "grading"},
@@ -43,7 +44,7 @@ TIER = {unit: i for i, tier in enumerate(TIERS) for unit in tier}
 # Neighbours in a tier that must not know each other.
 STRANGERS = {("optim", "layers"), ("layers", "optim"), ("losses", "layers"), ("layers", "losses")}
 # A method that needs a later unit imports it when it is called.
-AT_USE = {("history", "plots"), ("rate_search", "plots")}
+AT_USE = {("diagnosis", "plots"), ("history", "plots"), ("rate_search", "plots")}
 
 # Package -> the one file that imports it, or None where the plan leaves that open.
 OPTIONAL = {
