@@ -108,7 +108,8 @@ class MixedPrecision:
     ``Compressed(..., storage="float16")``, and loses next to nothing by it; the weights take their 4 bytes here.
     Running statistics, and what a layer computes between its argument and its result, stay in float32. x is
     rounded too, unless the network has an ``Embedding``: there it holds indices. Hooks see rounded activations, and
-    gradients times S. Outside of the steps the network computes with its master weights; but see ``half``.
+    gradients times S. A skipped step has moved running statistics and random generators like any other. Outside of
+    the steps the network computes with its master weights; but see ``half``.
 
     Micikevicius et al., "Mixed precision training", ICLR 2018, arXiv:1710.03740.
     """

@@ -65,8 +65,8 @@ class QuantizationReport:
             f"            accuracy           bytes\n"
             f"before    {self.accuracy_before:>8.2%} {self.bytes_before:>17,}\n"
             f"int8      {self.accuracy_after:>8.2%} {self.bytes_after:>17,}\n"
-            f"{self.bytes_before / self.bytes_after:.2f} times smaller, {self.accuracy_loss:.2%} less accurate, "
-            f"relative error of the scores {self.score_error:.2g}"
+            f"{self.bytes_before / self.bytes_after:.2f} times smaller, "
+            f"accuracy {-100 * self.accuracy_loss:+.2f} points, relative error of the scores {self.score_error:.2g}"
         )
 
 

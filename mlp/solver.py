@@ -147,8 +147,7 @@ class Solver:
         if self.update.regularizer is not None:
             row["train_penalty"] = self._in_epoch.penalty / len(batches)
         if self.update.precision is not None:
-            scaler = self.update.precision.scaler
-            row |= {"loss_scale": scaler.scale, "skipped_steps": scaler.skipped_steps}
+            row |= self.update.precision.row()
         with self.update.averaged():
             for name, data in watched.items():
                 row |= evaluate(self.network, self.loss, data, name)
@@ -171,7 +170,10 @@ class Solver:
         return batches.epoch(self.rng, start=self.step_in_epoch)
 
     def _training_step(self, x: Array, y: Array, weight: Array | None, is_classification: bool) -> None:
-        outcome = self.update(self.step, x, y, weight, self.transform_rng, is_classification)
+        try:
+            outcome = self.update(self.step, x, y, weight, self.transform_rng, is_classification)
+        except FloatingPointError as error:  # of mixed precision, with a gradient that no loss scale can help
+            raise NotFinite(f"step {self.step + 1} (epoch {self.epoch + 1}): {error}", self.step + 1) from None
         if not math.isfinite(outcome.loss):
             raise self._not_finite(outcome.loss, "", x)
         self.step += 1
@@ -199,7 +201,7 @@ class Solver:
         if self.update.average is not None:
             arrays |= {f"average/{name}": value for name, value in self.update.average.state_dict().items()}
         if self.update.precision is not None:
-            arrays |= {f"precision/{n}": value for n, value in self.update.precision.scaler.state_dict().items()}
+            arrays |= {f"precision/{name}": value for name, value in self.update.precision.state_dict().items()}
         generators = {"transform": self.transform_rng, **self.network.generators()}
         rest = {
             "step": self.step,
@@ -227,7 +229,7 @@ class Solver:
         if self.update.average is not None:
             self.update.average.load_state_dict(parts.get("average", {}))
         if self.update.precision is not None:
-            self.update.precision.scaler.load_state_dict(parts.get("precision", {}))
+            self.update.precision.load_state_dict(parts.get("precision", {}))
         for key, callback in self._named_callbacks().items():
             if key in parts:
                 callback.load_state_dict(parts[key])

@@ -30,7 +30,7 @@ class Block(Container):
 
         dL/dx = (what comes back through y) + dL/dr
 
-    A network hands one array from layer to layer and refuses such a block: it is for a layer that calls it.
+    A network hands one array from layer to layer, so it refuses such a block: it is for code that calls it itself.
     """
 
     def __init__(
@@ -100,8 +100,8 @@ class Mlp(Block):
     Raises ``InputError`` for widths below 1, an unknown activation, an x of another width or dtype, and where
     a block that returns its residual is put into a network.
 
-    Vaswani et al., "Attention is all you need", NeurIPS 2017, section 3.3. The names and defaults are those of
-    ``Mlp`` in flash-attention.
+    Vaswani et al., "Attention is all you need", NeurIPS 2017, section 3.3. Names and defaults are those of ``Mlp``
+    in flash-attention, except that its GeLU is the exact one: ``activation=GeLU("none")``.
     """
 
     def __init__(

@@ -114,9 +114,13 @@ class Compressed(Forgetting):
 
     and are made anew, nearly as they were, right before the layer's backward pass. So y is exact, and gradients are
     not: dL/dW = x̂ᵀ dy of a Linear takes the x̂ that came back, and the slope of an activation is taken where it came
-    back. ``mlp.memory.compression_error`` measures what that does to a network's gradients. Masks, as those of ReLU
-    and Dropout, take one bit an entry in the first two, without error. Held as they are: whole numbers, arrays with
-    one axis or one column (statistics of a feature or a sample), and arrays with NaN, infinity or a number next to it.
+    back. Masks, as those of ReLU and Dropout, take one bit an entry in the first two, without error. Held as they
+    are: whole numbers, arrays with one axis or one column (statistics of a feature or a sample), and arrays with
+    NaN, infinity, or a number next to it.
+
+    ``mlp.memory.compression_error`` measures what that does to a network's gradients. With four hidden layers of
+    1024 and ReLU, on 512 rows, they are off by 0.006 % with float16 and 0.2 % with int8; 18.0 MiB that are held
+    become 5.0 and 2.7 (10.0 with "exact": a layer's results go when nobody needs them, in place of staying lent).
 
     Raises ``InputError`` as ``Sequential`` does, and for an unknown storage.
 
