@@ -1,0 +1,216 @@
+"""What each layer is in ONNX's operators, as it computes in evaluation mode: one short function a layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import groupby
+from typing import TypeVar
+
+import numpy as np
+
+from mlp.bridges.onnx_graph import Graph
+from mlp.layers import (
+    ELU,
+    BatchNorm,
+    Compressed,
+    Dropout,
+    EmbeddedColumns,
+    Embedding,
+    GatedMlp,
+    GeLU,
+    Identity,
+    Layer,
+    LayerNorm,
+    LeakyReLU,
+    Linear,
+    LogSoftmax,
+    Mlp,
+    QuantizedLinear,
+    Recompute,
+    ReLU,
+    ReLU6,
+    Residual,
+    RMSNorm,
+    Sequential,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+)
+
+Write = TypeVar("Write", bound=Callable[..., str])
+
+# Class of a layer -> function (graph, layer, name of x) -> name of y.
+WRITERS: dict[type[Layer], Callable[..., str]] = {}
+
+
+def writes(*kinds: type[Layer]) -> Callable[[Write], Write]:
+    """Decorator: this function writes layers of these classes, but not of their subclasses, which may differ."""
+
+    def register(write: Write) -> Write:
+        WRITERS.update(dict.fromkeys(kinds, write))
+        return write
+
+    return register
+
+
+@writes(Linear)
+def write_linear(graph: Graph, layer: Linear, x: str) -> str:
+    """x W + b."""
+    y = graph.add("MatMul", x, layer.weight)
+    return y if layer.bias is None else graph.add("Add", y, layer.bias)
+
+
+@writes(QuantizedLinear)
+def write_quantized_linear(graph: Graph, layer: QuantizedLinear, x: str) -> str:
+    """(x Q) · s + b, with Q in bytes."""
+    Q = graph.add("Cast", graph.constant("integers", layer.integers), to=graph.dtype)
+    y = graph.add("Mul", graph.add("MatMul", x, Q), layer.scale)
+    return y if layer.bias is None else graph.add("Add", y, layer.bias)
+
+
+@writes(Identity, Dropout)
+def write_nothing(graph: Graph, layer: Layer, x: str) -> str:
+    """x itself."""
+    return x
+
+
+@writes(ReLU, Sigmoid, Tanh)
+def write_by_name(graph: Graph, layer: Layer, x: str) -> str:
+    """An operator of (nearly) the same name."""
+    return graph.add({"ReLU": "Relu"}.get(type(layer).__name__, type(layer).__name__), x)
+
+
+@writes(Softmax, LogSoftmax)
+def write_softmax(graph: Graph, layer: Layer, x: str) -> str:
+    """Along the last axis."""
+    return graph.add(type(layer).__name__, x, axis=-1)
+
+
+# Attributes of ONNX's operators are float32, and so are the constants inside some of them, such as Gelu. What has
+# to be exact in float64 is a constant here, in the dtype of the network.
+
+
+@writes(LeakyReLU)
+def write_leaky_relu(graph: Graph, layer: LeakyReLU, x: str) -> str:
+    """x where x > 0, else slope · x."""
+    return graph.add("PRelu", x, [layer.slope])
+
+
+@writes(ReLU6)
+def write_relu6(graph: Graph, layer: ReLU6, x: str) -> str:
+    """x brought into [0, 6]."""
+    return graph.add("Clip", x, 0.0, 6.0)
+
+
+@writes(ELU)
+def write_elu(graph: Graph, layer: ELU, x: str) -> str:
+    """x where x > 0, else α (e^x - 1)."""
+    y = graph.add("Elu", x)
+    return (
+        y
+        if layer.alpha == 1
+        else graph.add("Where", graph.add("Greater", x, 0.0), x, graph.add("Mul", y, layer.alpha))
+    )
+
+
+@writes(SiLU)
+def write_silu(graph: Graph, layer: SiLU, x: str) -> str:
+    """x · sigmoid(x)."""
+    return graph.add("Mul", x, graph.add("Sigmoid", x))
+
+
+@writes(Softplus)
+def write_softplus(graph: Graph, layer: Softplus, x: str) -> str:
+    """log(1 + e^(βx)) / β."""
+    if layer.beta == 1:
+        return graph.add("Softplus", x)
+    return graph.add("Div", graph.add("Softplus", graph.add("Mul", x, layer.beta)), layer.beta)
+
+
+@writes(GeLU)
+def write_gelu(graph: Graph, layer: GeLU, x: str) -> str:
+    """x · (1 + t) / 2 with t = erf(x / √2), or tanh(√(2/π) (x + 0.044715 x³))."""
+    if layer.approximate == "none":
+        t = graph.add("Erf", graph.add("Mul", x, math.sqrt(0.5)))
+    else:
+        cube = graph.add("Mul", graph.add("Mul", x, x), x)
+        u = graph.add("Add", x, graph.add("Mul", cube, 0.044715))
+        t = graph.add("Tanh", graph.add("Mul", u, math.sqrt(2 / math.pi)))
+    return graph.add("Mul", x, graph.add("Mul", graph.add("Add", t, 1.0), 0.5))
+
+
+@writes(BatchNorm)
+def write_batch_norm(graph: Graph, layer: BatchNorm, x: str) -> str:
+    """(x - running mean) · γ / sqrt(running variance + ε) + β."""
+    scale = 1 / np.sqrt(layer.running_var + graph.dtype.type(layer.eps))
+    if layer.weight is not None:
+        scale *= layer.weight.data
+    y = graph.add("Sub", x, graph.constant("running_mean", layer.running_mean))
+    y = graph.add("Mul", y, graph.constant("scale", scale))
+    return y if layer.bias is None else graph.add("Add", y, layer.bias)
+
+
+@writes(LayerNorm, RMSNorm)
+def write_row_norm(graph: Graph, layer: LayerNorm | RMSNorm, x: str) -> str:
+    """γ c / sqrt(mean(c²) + ε) + β, with c = x - mean(x) in LayerNorm and c = x in RMSNorm."""
+
+    def mean(value: str) -> str:
+        return graph.add("ReduceMean", value, np.array([-1]), keepdims=1)
+
+    c = graph.add("Sub", x, mean(x)) if isinstance(layer, LayerNorm) else x
+    r = graph.add("Sqrt", graph.add("Add", mean(graph.add("Mul", c, c)), layer.eps))
+    y = graph.add("Div", c, r)
+    if layer.weight is not None:
+        y = graph.add("Mul", y, layer.weight)
+    return y if layer.bias is None else graph.add("Add", y, layer.bias)
+
+
+@writes(Embedding)
+def write_embedding(graph: Graph, layer: Embedding, x: str) -> str:
+    """W[x]."""
+    return graph.add("Gather", layer.weight, graph.add("Cast", x, to=np.dtype(np.int64)), axis=0)
+
+
+@writes(EmbeddedColumns)
+def write_embedded_columns(graph: Graph, layer: EmbeddedColumns, x: str) -> str:
+    """The columns of x side by side, those of categories replaced by their vectors."""
+    embeddings = dict(zip(layer.columns, layer.embeddings, strict=True))
+    parts: list[str] = []
+    for is_embedded, columns in groupby(range(layer.in_features), embeddings.__contains__):
+        if is_embedded:
+            parts += [graph.through(embeddings[c], graph.add("Gather", x, np.array(c), axis=-1)) for c in columns]
+        else:
+            parts.append(graph.add("Gather", x, np.array(list(columns)), axis=-1))
+    return graph.add("Concat", *parts, axis=-1)
+
+
+@writes(Sequential, Recompute, Compressed)
+def write_sequential(graph: Graph, layer: Sequential, x: str) -> str:
+    """One layer after another."""
+    for child in layer.layers:
+        x = graph.through(child, x)
+    return x
+
+
+@writes(Residual)
+def write_residual(graph: Graph, layer: Residual, x: str) -> str:
+    """x + f(x), or shortcut(x) + f(x)."""
+    y = graph.through(layer.body, x)
+    return graph.add("Add", x if layer.shortcut is None else graph.through(layer.shortcut, x), y)
+
+
+@writes(Mlp)
+def write_mlp(graph: Graph, layer: Mlp, x: str) -> str:
+    """fc2(act(fc1(x)))."""
+    return graph.through(layer.fc2, graph.through(layer.activation, graph.through(layer.fc1, x)))
+
+
+@writes(GatedMlp)
+def write_gated_mlp(graph: Graph, layer: GatedMlp, x: str) -> str:
+    """fc2(value(x) · act(gate(x)))."""
+    v = graph.through(layer.value, x)
+    a = graph.through(layer.activation, graph.through(layer.gate, x))
+    return graph.through(layer.fc2, graph.add("Mul", v, a))
