@@ -191,11 +191,11 @@ sys.path.insert(0, {str(SCRIPT.parent)!r})
 from run_mlp import main
 import mlp
 step, calls = mlp.Network.training_step, []
-def strike(*args):
+def strike(*args, **options):
     calls.append(1)
     if len(calls) == 20:
         os.kill(os.getpid(), {int(signal.SIGINT)})
-    return step(*args)
+    return step(*args, **options)
 mlp.Network.training_step = strike
 sys.exit(main(sys.argv[1:]))
 """

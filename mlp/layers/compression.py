@@ -32,7 +32,7 @@ class Float16:
         |a - 2ᵏ h| <= 2⁻¹¹ |a| + 2⁻³⁹ max |a|
 
     where a is not itself next to the smallest numbers of its dtype. A number that float16 holds comes back as it
-    was, but for those below 2⁻²³ beside one above 2¹⁵.
+    was, but for some below 2⁻¹³ beside one of 2¹⁵ or more, where k is 1.
     """
 
     values: NDArray[np.float16]

@@ -41,6 +41,7 @@ def _draw(
     if not on_line.all():
         ax.plot(depth[~on_line], positive[~on_line], "o", color=colour, markersize=4, fillstyle="none")
     ax.set_yscale("log")
+    ax.set_xlim(-0.5, len(rows) - 0.5)
     ax.set_xticks(depth, [_tick(row.name) for row in rows], rotation=90, fontsize=8)
     clean(ax)
 
