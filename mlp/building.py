@@ -31,6 +31,8 @@ from mlp.layers import (
 from mlp.losses import Loss, make_loss
 from mlp.network import Network
 from mlp.optim import Optimizer, ReduceOnPlateau, WeightAverage, make_optimizer, make_schedule
+from mlp.parallel.division import Division
+from mlp.parameter import ParameterVector
 from mlp.precision import MixedPrecision
 from mlp.regularizers import ElasticNet, MaxNorm
 from mlp.settings import shorten
@@ -125,8 +127,8 @@ def make_configured_loss(config: RunConfig, train: Dataset | None = None) -> Los
     return make_loss(config.loss, **options)
 
 
-def make_configured_optimizer(config: RunConfig, network: Network) -> Optimizer:
-    """The configured optimizer over all parameters of the network."""
+def make_configured_optimizer(config: RunConfig, parameters: ParameterVector) -> Optimizer:
+    """The configured optimizer over these parameters."""
     options: dict[str, Any] = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
     if config.optimizer == "SGD":
         options |= {"momentum": config.momentum, "dampening": config.dampening, "nesterov": config.nesterov}
@@ -134,7 +136,7 @@ def make_configured_optimizer(config: RunConfig, network: Network) -> Optimizer:
         options["momentum"] = config.momentum
     elif config.optimizer in ("Adam", "AdamW"):
         options["betas"] = (config.beta1, config.beta2)
-    return make_optimizer(config.optimizer, network.parameters, **options)
+    return make_optimizer(config.optimizer, parameters, **options)
 
 
 def make_step_options(config: RunConfig, network: Network, loss: Loss, train: Dataset) -> dict[str, Any]:
@@ -203,6 +205,18 @@ def _make_transforms(config: RunConfig, network: Network, loss: Loss, train: Dat
 def _first_moving(config: RunConfig) -> str:
     name = next(name for name in MOVING if getattr(config, name))
     return f"{name}: got {getattr(config, name)!r}"
+
+
+def make_division(config: RunConfig) -> Division:
+    """How the processes of the run divide their work."""
+    return Division(
+        config.data_parallel,
+        config.tensor_parallel,
+        config.pipeline_stages,
+        config.microbatches,
+        config.pipeline_schedule,
+        config.shard,
+    )
 
 
 def make_callbacks(config: RunConfig) -> tuple[Callback, ...]:

@@ -34,6 +34,11 @@ TRACKING = ("auto", "online", "offline", "none")
 NORMALIZATIONS = ("none", "BatchNorm", "LayerNorm", "RMSNorm")
 SCHEDULES = ("constant", "step_decay", "exponential", "linear", "cosine", "one_cycle")
 PREPROCESSINGS = ("none", "center", "standardize", "decorrelate", "whiten_pca", "whiten_zca")
+PIPELINES = ("model-parallel", "GPipe", "1F1B", "interleaved")
+# Settings for which the whole network has to be in one place, or every sample to be seen by one process.
+ONE_PROCESS = ("inspect", "adversarial", "mask_salient")
+WHOLE_WEIGHTS = ("weight_average", "max_norm", "l1", "l2", "mixed_precision")
+WHOLE_LAYERS = ("dropout", "residual", "recompute")
 # The one initializer left out needs a value, and is no way to start a network.
 INITS = tuple(sorted(set(INITIALIZERS) - {"constant"}))
 # Settings of augmentation that move pixels: they need images.
@@ -124,6 +129,17 @@ class RunConfig:
     adversarial: float = not_negative(0.0, "step of adversarial training samples (FGSM)")
     mask_salient: float = below_one(0.0, "share of pixels to hide, those that matter most to the network")
 
+    # The processes
+    data_parallel: int = integer(1, 1, "processes that divide every batch")
+    tensor_parallel: int = integer(1, 1, "processes that divide the neurons of every other layer")
+    pipeline_stages: int = integer(1, 1, "processes that divide the layers")
+    microbatches: int = integer(4, 1, "parts of a batch that go through a pipeline one after another")
+    pipeline_schedule: str = choice("1F1B", lambda: PIPELINES, "the order in which they do")
+    shard: int = setting(
+        0, "0, 1, 2 or 3", lambda v: v in (0, 1, 2, 3) and not isinstance(v, bool),
+        "what data-parallel processes divide besides: optimizer (1), gradients (2), weights (3)",
+    )  # fmt: skip
+
     # The record
     output: str | None = text("folder of this run (default: a new one under runs/)")
     tracking: str = choice("auto", lambda: TRACKING, "Weights & Biases; auto: online if logged in, else offline")
@@ -142,6 +158,7 @@ class RunConfig:
             "schedule": SCHEDULES,
             "normalization": NORMALIZATIONS,
             "preprocessing": PREPROCESSINGS,
+            "pipeline_schedule": PIPELINES,
         }
         for name, known in choices.items():
             value = getattr(self, name)
@@ -186,9 +203,31 @@ class RunConfig:
             ("mixed_precision", self.mixed_precision, self.dtype == "float32", "true only with dtype float32"),
             (moving[0] if moving else "", moving, not maps_inputs, "0 unless preprocessing is none and pca null"),
         )
-        for name, given, is_fine, accepted in needs:
+        for name, given, is_fine, accepted in (*needs, *self._needs_of_processes()):
             if given and not is_fine:
                 raise InputError(f"{name}: got {getattr(self, name)!r}; accepted: {accepted}")
+
+    def _needs_of_processes(self) -> list[tuple[str, Any, bool, str]]:
+        """(setting, whether it is on, whether it may be, what is accepted): what several processes cannot do."""
+        whole_layers = self.tensor_parallel == 1
+        whole_network = whole_layers and self.pipeline_stages == 1
+        one = whole_network and self.data_parallel == 1
+        needs = [(name, getattr(self, name), one, "off with several processes") for name in ONE_PROCESS]
+        undivided = "unless tensor_parallel and pipeline_stages are 1"
+        needs += [(name, getattr(self, name), whole_network, f"off {undivided}") for name in WHOLE_WEIGHTS]
+        for name in WHOLE_LAYERS:
+            needs.append((name, getattr(self, name), whole_layers, "off unless tensor_parallel is 1"))
+        normalized, cut = self.normalization != "none", self.pipeline_stages > 1
+        others = self.data_parallel * self.tensor_parallel
+        return [
+            *needs,
+            ("normalization", normalized, whole_layers, "none unless tensor_parallel is 1"),
+            ("accumulate", self.accumulate > 1, not cut, "1 in a pipeline, which has microbatches"),
+            ("shard", self.shard, whole_network, f"0 {undivided}"),
+            ("early_stopping", self.early_stopping, not self.shard, "null unless shard is 0"),
+            ("max_norm", self.max_norm, not self.shard, "null unless shard is 0"),
+            ("pipeline_stages", cut, others == 1, "1 unless data_parallel and tensor_parallel are 1"),
+        ]
 
     def as_dict(self) -> dict[str, Any]:
         """The settings as plain values."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,18 +84,31 @@ class LocalRecord(Callback):
 
 class Checkpoints(Callback):
     """Saves the solver's state into the run's folder: at the start, then after an epoch if ``seconds`` have
-    passed since the last time, after Ctrl-C and at the end. Each replaces the one before."""
+    passed since the last time, after Ctrl-C and at the end. Each replaces the one before.
 
-    def __init__(self, record: LocalRecord, settings: Mapping[str, Any], seconds: float) -> None:
+    Of several processes that train one network all have this callback, since the state is put together from all
+    of them, and one ``writes``. ``agree`` turns what each of them thinks into what all of them do.
+    """
+
+    def __init__(
+        self,
+        record: LocalRecord,
+        settings: Mapping[str, Any],
+        seconds: float,
+        *,
+        writes: bool = True,
+        agree: Callable[[bool], bool] = bool,
+    ) -> None:
         self.path, self.record, self.seconds = record.folder / CHECKPOINT, record, seconds
-        self.settings = settings
+        self.settings, self.writes, self.agree = settings, writes, agree
         self._saved = 0.0
 
     def on_start(self, solver: Solver) -> None:
         self.save(solver)
 
     def on_epoch(self, solver: Solver, row: dict[str, Any]) -> None:
-        if time.monotonic() - self._saved >= self.seconds:
+        # Processes have clocks of their own: one decides for all.
+        if self.agree(time.monotonic() - self._saved >= self.seconds):
             self.save(solver)
 
     def on_interrupt(self, solver: Solver) -> None:
@@ -106,10 +119,12 @@ class Checkpoints(Callback):
 
     def save(self, solver: Solver) -> None:
         """Write the checkpoint now."""
-        arrays, rest = solver.state_dict()
+        arrays, rest = solver.update.serial_state(solver)
+        self._saved = time.monotonic()
+        if not self.writes:
+            return
         metadata = {"format": FORMAT, "settings": self.settings, "solver": rest, "records": self.record.sizes()}
         save_arrays(self.path, arrays, metadata)
-        self._saved = time.monotonic()
 
     def restore(self, solver: Solver) -> None:
         """Bring solver and record back to the last checkpoint, or to the beginning if none was ever saved.
@@ -117,7 +132,7 @@ class Checkpoints(Callback):
         Raises ``InputError`` if the checkpoint is damaged, of other settings, or does not fit the solver.
         """
         if not self.path.exists():
-            self.record.cut({METRICS: 0, TIMING: 0})
+            self._cut({METRICS: 0, TIMING: 0})
             return
         arrays, metadata = load_arrays(self.path)
         if metadata.get("format") != FORMAT or not {"settings", "solver", "records"} <= metadata.keys():
@@ -129,7 +144,11 @@ class Checkpoints(Callback):
                     f"{metadata['settings'].get(name)!r}; accepted: the same"
                 )
         try:
-            solver.load_state_dict(arrays, metadata["solver"])
+            solver.update.load_serial_state(solver, arrays, metadata["solver"])
         except InputError as error:
             raise InputError(f"{self.path}: {error}") from None
-        self.record.cut(metadata["records"])
+        self._cut(metadata["records"])
+
+    def _cut(self, sizes: Mapping[str, int]) -> None:
+        if self.writes:
+            self.record.cut(sizes)

@@ -8,6 +8,7 @@ import platform
 import sys
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from mlp.building import (
     make_callbacks,
     make_configured_loss,
     make_configured_optimizer,
+    make_division,
     make_network,
     make_preprocessing,
     make_step_options,
@@ -34,6 +36,8 @@ from mlp.evaluation import evaluate
 from mlp.files import make_folder, write_text
 from mlp.history import History
 from mlp.inspection import GradientFlow, NeuronActivity
+from mlp.parallel import Communicator, SerialCommunicator
+from mlp.parallel.division import make_step
 from mlp.plots import save_figure
 from mlp.record import CHECKPOINT, Checkpoints, LocalRecord
 from mlp.solver import Interrupted, NotFinite, Solver
@@ -42,7 +46,10 @@ from mlp.tracking import WandbMirror
 CONFIG, ENVIRONMENT, FINAL, CURVES = "config.yaml", "environment.json", "final.json", "curves.png"
 PREPROCESSING = "preprocessing.npz"
 # A resumed run may go on for longer and be watched differently; anything else would make it another run.
-MAY_CHANGE = ("epochs", "tracking", "project", "group", "checkpoint_seconds")
+MAY_CHANGE = (
+    "epochs", "tracking", "project", "group", "checkpoint_seconds", "data_parallel", "tensor_parallel",
+    "pipeline_stages", "microbatches", "pipeline_schedule", "shard",
+)  # fmt: skip
 
 
 @dataclass
@@ -55,57 +62,75 @@ class RunResult:
 
 
 def run(
-    config: RunConfig, *, resume: Path | None = None, progress: bool = False, callbacks: tuple[Callback, ...] = ()
+    config: RunConfig,
+    *,
+    resume: Path | None = None,
+    progress: bool = False,
+    callbacks: tuple[Callback, ...] = (),
+    communicator: Communicator | None = None,
 ) -> RunResult:
     """Train as configured, in a new folder, or go on in the folder ``resume`` from its last checkpoint.
 
     A resumed run ends with bit-identical weights and metrics to one that was never stopped, given the same
-    NumPy on the same kind of processor.
+    NumPy on the same kind of processor. Several processes that train together all call this, each with its
+    ``communicator``. Rank 0 alone writes, draws and reports; checkpoints are those of a single process.
 
     Raises ``InputError`` for anything wrong with configuration, data or folder, ``NotFinite`` if training
     diverges, ``Interrupted`` after Ctrl-C. In each case the folder tells how far it came.
     """
+    communicator = communicator or SerialCommunicator()
+    is_first = communicator.rank == 0
+    division = make_division(config)
+    division.check_ranks(communicator.size)
     init, order, choice = (np.random.default_rng(s) for s in np.random.SeedSequence(config.seed).spawn(3))
     train, test = take_samples(config, *load_data(config))
     train, validation = hold_out(config, train, choice)
     preprocessing = make_preprocessing(config)
     if preprocessing is not None:
         train, test, validation = preprocess(preprocessing, train, test, validation)
-    network = make_network(config, train.num_features, train.num_classes, init)
-    loss, optimizer = make_configured_loss(config, train), make_configured_optimizer(config, network)
-    step_options = make_step_options(config, network, loss, train)
+    loss = make_configured_loss(config, train)
+    step = make_step(
+        division, communicator, make_network(config, train.num_features, train.num_classes, init), loss,
+        lambda parameters: make_configured_optimizer(config, parameters),
+        lambda network: make_step_options(config, network, loss, train),
+    )  # fmt: skip
+    solver = Solver(
+        step.network, loss, step.optimizer,
+        epochs=config.epochs, batch_size=config.batch_size, rng=order, log_every=config.log_every, step=step,
+    )  # fmt: skip
 
-    folder = new_folder(config) if resume is None else resume
+    folder = resume or (new_folder(config) if is_first else Path(config.output or "runs"))
     record = LocalRecord(folder)
     fixed = {name: value for name, value in config.as_dict().items() if name not in MAY_CHANGE}
-    checkpoints = Checkpoints(record, fixed, config.checkpoint_seconds)
-    solver = Solver(
-        network, loss, optimizer,
-        epochs=config.epochs, batch_size=config.batch_size, rng=order, log_every=config.log_every, **step_options,
-    )  # fmt: skip
+    checkpoints = Checkpoints(
+        record, fixed, config.checkpoint_seconds, writes=is_first, agree=partial(as_rank_0_says, communicator)
+    )
     mirror = None
-    if config.tracking != "none":
+    if config.tracking != "none" and is_first:
         mirror = WandbMirror(folder, config.as_dict(), config.tracking, config.project, config.group)
     if config.inspect:
         callbacks = (*callbacks, NeuronActivity(), GradientFlow())
     # Those that add columns to a row come before those that record it.
-    watching = (*make_callbacks(config), *callbacks, record, checkpoints, mirror, Progress() if progress else None)
-    solver.callbacks = [callback for callback in watching if callback is not None]
+    solver.callbacks = [*make_callbacks(config), *callbacks, *([record] if is_first else []), checkpoints]
+    if is_first:
+        solver.callbacks += [callback for callback in (mirror, Progress() if progress else None) if callback]
     if resume is not None:
         checkpoints.restore(solver)
         if config.epochs < solver.epoch:
             raise InputError(f"epochs: got {config.epochs}; accepted: at least {solver.epoch}, which are done")
-    write_text(folder / CONFIG, to_yaml(config.as_dict()))
-    if preprocessing is not None:
-        save_arrays(folder / PREPROCESSING, preprocessing.state_dict(), {"preprocessing": repr(preprocessing)})
-    write_text(folder / ENVIRONMENT, json.dumps(describe_environment(), indent=2) + "\n")
+    if is_first:
+        write_text(folder / CONFIG, to_yaml(config.as_dict()))
+        write_text(folder / ENVIRONMENT, json.dumps(describe_environment(), indent=2) + "\n")
+        if preprocessing is not None:
+            save_arrays(folder / PREPROCESSING, preprocessing.state_dict(), {"preprocessing": repr(preprocessing)})
 
     final: dict[str, Any] = {"status": "failed"}
     try:
         solver.fit(train, test, validation)
         # The running means of the last epoch mix as many networks as it has steps; this is the one that was kept.
         with solver.update.averaged():
-            final |= evaluate(network, loss, train, "final_train") | evaluate(network, loss, test, "final_test")
+            for name, data in (("final_train", train), ("final_test", test)):
+                final |= evaluate(step.network, loss, data, name)
         final["status"] = "completed"
         if solver.stopped:
             final["stopped"] = solver.stopped
@@ -118,13 +143,18 @@ def run(
     finally:
         last = dict(solver.history[-1]) if solver.history else {}
         final = last | final | {"step": solver.step, "epoch": solver.epoch}
-        if final["status"] != "failed":
+        if final["status"] != "failed" and is_first:
             write_text(folder / FINAL, json.dumps(final, indent=2) + "\n")
             if solver.history:
                 save_figure(solver.history.plot(), folder / CURVES)
         if mirror is not None:
             mirror.finish(final, folder / CURVES)
     return RunResult(folder, solver.history, final)
+
+
+def as_rank_0_says(communicator: Communicator, wanted: bool) -> bool:
+    """What rank 0 wants, on all ranks."""
+    return bool(communicator.broadcast(np.array([wanted], np.int8))[0])
 
 
 def preprocess(

@@ -44,8 +44,9 @@ class Solver:
         scores = network(x),  L = loss(scores, y),  gradients by backpropagation,  optimizer.step()
 
     with whatever ``step_options`` put between: those of ``mlp.step.Step`` (transform, accumulate, precision,
-    regularizer, clip_value, clip_norm, schedule, constraint, average), by keyword. ``batch_size=None`` takes the
-    whole training set as one batch, ``batch_size=1`` one sample at a time.
+    regularizer, clip_value, clip_norm, schedule, constraint, average), by keyword; or ``step`` is the whole of it,
+    such as one that several processes make together. ``batch_size=None`` takes the whole training set as one
+    batch, ``batch_size=1`` one sample at a time.
 
     ``fit`` returns a ``History`` with a row for each epoch: train loss and accuracy (running means over the
     epoch, each batch measured before its update), and loss and accuracy on the validation and the test set after
@@ -67,10 +68,11 @@ class Solver:
         rng: int | np.random.Generator = 2022,
         log_every: int = 100,
         callbacks: Sequence[Callback] = (),
+        step: Step | None = None,
         **step_options: Any,
     ) -> None:
         self.network, self.loss = network, loss
-        self.update = Step(network, loss, optimizer, **step_options)
+        self.update = step or Step(network, loss, optimizer, **step_options)
         self.epochs = check_integer("epochs", epochs, 0)
         self.batch_size = None if batch_size is None else check_integer("batch_size", batch_size, 1)
         self.log_every = check_integer("log_every", log_every, 1)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ from mlp.network import Network
 from mlp.optim import Optimizer, Schedule, WeightAverage, clip_by_norm, clip_by_value
 from mlp.precision import MixedPrecision
 from mlp.regularizers import MaxNorm, Regularizer
+
+if TYPE_CHECKING:
+    from mlp.solver import Solver
 
 Array = NDArray[np.floating[Any]]
 # (x, targets, rng) -> (x, targets): an augmentation, drawn anew for every batch.
@@ -146,7 +149,7 @@ class Step:
         if self.clip_value is not None:
             clip_by_value(parameters, self.clip_value)
         if self.clip_norm is not None:
-            self.gradient_norm = clip_by_norm(parameters, self.clip_norm)
+            self.gradient_norm = self._clip(self.clip_norm)
         if self.schedule is not None:
             self.optimizer.lr = self.schedule(number) * self.lr_factor
         self.optimizer.step()
@@ -154,6 +157,17 @@ class Step:
             self.constraint.apply(parameters)
         if self.average is not None:
             self.average.update()
+
+    def _clip(self, limit: float) -> float:
+        return clip_by_norm(self.network.parameters, limit)
+
+    def serial_state(self, solver: Solver) -> tuple[dict[str, Array], dict[str, Any]]:
+        """``solver.state_dict()``: what a step of several ranks puts together from all of them."""
+        return solver.state_dict()
+
+    def load_serial_state(self, solver: Solver, arrays: Mapping[str, Array], rest: dict[str, Any]) -> None:
+        """Continue from a ``serial_state``. Raises ``InputError`` unless it fits."""
+        solver.load_state_dict(dict(arrays), rest)
 
     def averaged(self) -> AbstractContextManager[None]:
         """Inside this block the network computes with the average of its weights, if there is one."""

@@ -9,6 +9,7 @@ or, for a script that asks for ``MPICommunicator.world()``,
     python -m mlp.parallel.launch -n 4 script.py
 """
 
+from mlp.parallel.asynchronous import Updates, train_asynchronously
 from mlp.parallel.collectives import (
     Collective,
     CopyToRegion,
@@ -20,8 +21,29 @@ from mlp.parallel.collectives import (
 )
 from mlp.parallel.communicator import Communicator, CommunicatorError, Handle
 from mlp.parallel.counts import Count, Counts
+from mlp.parallel.data import DataParallel
+from mlp.parallel.data_replicas import broadcast_parameters, check_replicas_equal, replica_hash, slice_batch
+from mlp.parallel.data_step import DataParallelStep
 from mlp.parallel.mpi import MPICommunicator
+from mlp.parallel.pipeline import Pipeline
+from mlp.parallel.pipeline_instructions import PipelineSchedule
+from mlp.parallel.pipeline_schedules import (
+    PIPELINE_SCHEDULES,
+    gpipe,
+    interleaved,
+    make_pipeline_schedule,
+    model_parallel,
+    one_f_one_b,
+)
 from mlp.parallel.serial import SerialCommunicator
+from mlp.parallel.sharded import ShardedDataParallel
+from mlp.parallel.sharded_memory import (
+    bytes_held,
+    bytes_per_rank,
+    memory_table,
+    mixed_precision_bytes_per_rank,
+    wire_bytes_per_step,
+)
 from mlp.parallel.slices import slice_sizes, slices
 from mlp.parallel.tensor import ColumnParallelLinear, RowParallelLinear
 from mlp.parallel.tensor_blocks import ParallelGatedMlp, ParallelMLP, ParallelMlp
@@ -37,6 +59,7 @@ from mlp.parallel.tensor_state import (
 from mlp.parallel.threads import ThreadCommunicator, run_threads
 
 __all__ = [
+    "PIPELINE_SCHEDULES",
     "Collective",
     "ColumnParallelLinear",
     "Communicator",
@@ -44,6 +67,8 @@ __all__ = [
     "CopyToRegion",
     "Count",
     "Counts",
+    "DataParallel",
+    "DataParallelStep",
     "GatherFromRegion",
     "GatherFromSequence",
     "Handle",
@@ -51,20 +76,39 @@ __all__ = [
     "ParallelGatedMlp",
     "ParallelMLP",
     "ParallelMlp",
+    "Pipeline",
+    "PipelineSchedule",
     "ReduceFromRegion",
     "ReduceScatterToSequence",
     "RowParallelLinear",
     "ScatterToRegion",
     "SerialCommunicator",
+    "ShardedDataParallel",
     "ThreadCommunicator",
+    "Updates",
+    "broadcast_parameters",
+    "bytes_held",
+    "bytes_per_rank",
+    "check_replicas_equal",
     "clip_by_global_norm",
     "gather_optimizer_state",
     "gather_state",
     "global_norm",
+    "gpipe",
+    "interleaved",
     "load_optimizer_state",
     "load_serial_state",
+    "make_pipeline_schedule",
+    "memory_table",
+    "mixed_precision_bytes_per_rank",
+    "model_parallel",
+    "one_f_one_b",
+    "replica_hash",
     "run_threads",
+    "slice_batch",
     "slice_sizes",
     "slices",
     "sum_token_gradients",
+    "train_asynchronously",
+    "wire_bytes_per_step",
 ]

@@ -1,0 +1,85 @@
+"""What a training step on N ranks will take, and what a rank has to hold: for machines that one has not got.
+
+    machine = measure_machine(communicator)
+    large = NetworkShape([12288, 49152] * 96 + [12288])
+    predict("ZeRO-3", large, machine, ranks=1024, batch=4096)
+
+Time is added up from three things: computation, messages, and waiting for others. Nothing overlaps, as nothing does
+in this library unless gradients go in buckets. So a real step may be quicker than this where something overlaps,
+and slower where ranks share what the model gives to each: memory, caches, the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from mlp.checks import check_integer
+from mlp.errors import InputError
+from mlp.parallel.cost_machine import Machine
+from mlp.parallel.cost_modes import Plan, StepTime, data_parallel, pipeline, sharded, tensor_parallel
+from mlp.parallel.cost_network import NetworkShape
+
+MODES: dict[str, Callable[[Plan], StepTime]] = {
+    "data": data_parallel,
+    "ZeRO-1": partial(sharded, stage=1),
+    "ZeRO-2": partial(sharded, stage=2),
+    "ZeRO-3": partial(sharded, stage=3),
+    "tensor": tensor_parallel,
+    "tensor, sequence parallel": partial(tensor_parallel, sequence_parallel=True),
+    "GPipe": partial(pipeline, schedule="GPipe"),
+    "1F1B": partial(pipeline, schedule="1F1B"),
+    "interleaved": partial(pipeline, schedule="interleaved"),
+}
+
+
+def predict(
+    mode: str,
+    shape: NetworkShape,
+    machine: Machine,
+    ranks: int,
+    batch: int,
+    *,
+    microbatches: int = 1,
+    chunks: int = 1,
+) -> StepTime:
+    """A step of ``mode``, one of ``MODES``, with a ``batch`` of samples over all ranks.
+
+    ``microbatches`` are those of a pipeline, or of gradient accumulation in the data-parallel and ZeRO modes, and
+    ``chunks`` those of an interleaved pipeline. Each mode's function has its formulas; see there.
+
+    Raises ``InputError`` for an unknown mode, counts below 1, fewer samples than ranks or microbatches, widths that
+    the ranks cannot divide, and fewer layers than parts of the pipeline.
+    """
+    if mode not in MODES:
+        raise InputError(f"mode must be one of {', '.join(map(repr, MODES))}, got {mode!r}")
+    plan = Plan(
+        shape, machine,
+        check_integer("ranks", ranks, 1), check_integer("batch", batch, 1),
+        check_integer("microbatches", microbatches, 1), check_integer("chunks", chunks, 1),
+    )  # fmt: skip
+    return MODES[mode](plan)
+
+
+def fastest(
+    modes: Sequence[str], shape: NetworkShape, machine: Machine, ranks: int, batch: int, **options: int
+) -> str | None:
+    """The mode with the shortest step among those that are possible and fit into memory; None if none does."""
+    times = {}
+    for mode in modes:
+        step = predict_or_none(mode, shape, machine, ranks, batch, **options)
+        if step is not None and step.fits(machine):
+            times[mode] = step.total
+    return min(times, key=times.__getitem__, default=None)
+
+
+def predict_or_none(
+    mode: str, shape: NetworkShape, machine: Machine, ranks: int, batch: int, **options: int
+) -> StepTime | None:
+    """``predict``, or None where so many ranks cannot share that network or that batch."""
+    try:
+        return predict(mode, shape, machine, ranks, batch, **options)
+    except InputError:
+        if mode not in MODES:
+            raise
+        return None
