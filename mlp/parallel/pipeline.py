@@ -151,6 +151,13 @@ class Pipeline(PipelineStage):
         starts = range(0, max(len(x), 1), batch_size)
         return np.concatenate([self.evaluation_step(x[i : i + batch_size]).copy() for i in starts])
 
+    def explain_non_finite(self, x: NDArray[Any]) -> str:
+        """Where a value that is not finite comes from, as far as a stage can know: for the messages of a solver."""
+        for p in self.parameters:
+            if not np.isfinite(p.data).all():
+                return f"the parameter {p.name} of stage {self.stage} is not finite"
+        return f"the parameters of stage {self.stage} are finite, what went through the pipeline is not"
+
     def timeline(self) -> Timeline:
         """What all stages did in the last training step, on all ranks, which all call this.
 
