@@ -1,7 +1,11 @@
 """Whole runs on several ranks: they end as the run of one process does, and their checkpoints are those of one."""
 
 import json
+import os
 import shutil
+import signal
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -157,3 +161,44 @@ def test_layers_that_cannot_be_divided():
     odd = Network(Linear(3, 4), ReLU(), Linear(4, 4), ReLU(), Linear(4, 2), rng=0)
     kinds = [type(layer).__name__ for layer in divide_layers(odd, SerialCommunicator())]
     assert kinds == ["ColumnParallelLinear", "ReLU", "RowParallelLinear", "ReLU", "Linear"]
+
+
+def test_a_killed_rank_ends_the_run_and_leaves_a_checkpoint(quick, tmp_path):
+    """Within seconds, with a message and a status; one process then finishes what was begun."""
+    pytest.importorskip("mpi4py", reason="needs the extra parallel")
+    if sys.platform != "linux":
+        pytest.skip("finds the processes in /proc")
+    folder = tmp_path / "run"
+    options = [*quick, "--init=auto", f"--output={folder}"]
+    module = ["-m", "mlp.parallel.launch", "-n", 2, "--time-limit", 50]
+    launcher = launch(*module, SCRIPT, *options, "--data_parallel=2", "--epochs=100000")
+    deadline = time.monotonic() + 40
+    while not (folder / "metrics.jsonl").exists() or not rows(folder):
+        assert launcher.poll() is None, launcher.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.kill(ranks_of(folder)[-1], signal.SIGKILL)
+    killed = time.monotonic()
+    status, _, err = wait(launcher)
+    assert status not in (0, 2)
+    assert time.monotonic() - killed < 20
+    assert "rank" in err
+    assert "Traceback" not in err
+    done = load_arrays(folder / "checkpoint.npz")[1]["solver"]["epoch"]
+    status, out, err = wait(launch(SCRIPT, f"--resume={folder}", "--data_parallel=1", f"--epochs={done + 1}"))
+    assert (status, err) == (0, "")
+    assert f"epoch {done + 1}/{done + 1}" in out
+
+
+def ranks_of(folder: Path) -> list[int]:
+    """The ranks that train in this folder, found by what they were started with."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = entry.read_bytes().decode().split("\0")
+        except OSError:
+            continue
+        is_rank = Path(words[0]).name.startswith("python") and "mlp.parallel.rank" in words
+        if is_rank and any(str(folder) in word for word in words):
+            found.append(int(entry.parent.name))
+    return sorted(found)
