@@ -67,6 +67,19 @@ class TestParameter:
             assert p.grad.tolist() == [20, 40]
         assert (a.tolist(), b.tolist()) == ([1, 2], [10, 10])
 
+    def test_looking_at_other_memory_copies_nothing(self):
+        p = Parameter(np.ones(2))
+        data, grad = np.array([3.0, 4.0]), np.array([5.0, 6.0])
+        p.look_at(data=data)
+        assert p.data is data
+        np.testing.assert_array_equal(p.grad, 0)
+        p.look_at(grad=grad)
+        assert p.data is data
+        np.testing.assert_array_equal(p.grad, [5, 6])
+        p.zero_grad()
+        p.accumulate(np.positive, np.array([7.0, 8.0]))
+        np.testing.assert_array_equal(grad, [7, 8])
+
 
 class TestParameterVector:
     def test_parameters_are_views_in_order(self):

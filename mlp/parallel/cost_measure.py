@@ -1,4 +1,4 @@
-"""The numbers of a ``Machine``, measured where this runs: products, passes over memory, collectives and messages."""
+"""The numbers of a ``Machine``, measured where this runs: products, passes over memory, collectives, messages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mlp.parallel.cost_machine import Machine
 
 Array = NDArray[np.floating[Any]]
 
-SIZES = tuple(2**k for k in range(10, 24))  # bytes, 1 KiB to 8 MiB
+SIZES = tuple(2**k for k in range(10, 26))  # bytes, 1 KiB to 32 MiB
 STREAM = 2**22  # numbers in an array that is in no cache
 MOST_WEIGHTS = 2**24  # of a matrix that is multiplied here: wider layers are measured by narrower ones
 

@@ -11,7 +11,7 @@ and slower where ranks share what the model gives to each: memory, caches, the n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from mlp.checks import check_integer
@@ -31,6 +31,9 @@ MODES: dict[str, Callable[[Plan], StepTime]] = {
     "1F1B": partial(pipeline, schedule="1F1B"),
     "interleaved": partial(pipeline, schedule="interleaved"),
 }
+PIPELINES = ("GPipe", "1F1B", "interleaved")
+# Of microbatches, so many for each stage: equal stages are then idle for less than 1 / (1 + 4) of the time.
+FILL = 4
 
 
 def predict(
@@ -61,25 +64,45 @@ def predict(
     return MODES[mode](plan)
 
 
-def fastest(
-    modes: Sequence[str], shape: NetworkShape, machine: Machine, ranks: int, batch: int, **options: int
-) -> str | None:
-    """The mode with the shortest step among those that are possible and fit into memory; None if none does."""
-    times = {}
+def compare(
+    modes: Sequence[str], shape: NetworkShape, machine: Machine, ranks: int, batch: int
+) -> dict[str, StepTime]:
+    """A step in each of the ``modes`` in which so many ranks can share that network and that batch.
+
+    A pipeline has four microbatches for each stage, or as many as there are samples, and two chunks if interleaved.
+    """
+    steps = {}
     for mode in modes:
-        step = predict_or_none(mode, shape, machine, ranks, batch, **options)
-        if step is not None and step.fits(machine):
-            times[mode] = step.total
+        options = (
+            {"microbatches": max(1, min(FILL, batch // ranks)) * ranks, "chunks": 2} if mode in PIPELINES else {}
+        )
+        try:
+            steps[mode] = predict(mode, shape, machine, ranks, batch, **options)
+        except InputError:
+            if mode not in MODES:
+                raise
+    return steps
+
+
+def fastest(steps: Mapping[str, StepTime], machine: Machine) -> str | None:
+    """The mode with the shortest of these ``steps`` that fit into the machine's memory; None if none does."""
+    times = {mode: step.total for mode, step in steps.items() if step.fits(machine)}
     return min(times, key=times.__getitem__, default=None)
 
 
-def predict_or_none(
-    mode: str, shape: NetworkShape, machine: Machine, ranks: int, batch: int, **options: int
-) -> StepTime | None:
-    """``predict``, or None where so many ranks cannot share that network or that batch."""
-    try:
-        return predict(mode, shape, machine, ranks, batch, **options)
-    except InputError:
-        if mode not in MODES:
-            raise
-        return None
+def serial_share(
+    mode: str, shape: NetworkShape, machine: Machine, batch: int, ranks: int = 2, **options: int
+) -> float:
+    """Amdahl's s: which part of one rank's time ``mode`` does not divide, if messages take no time.
+
+    From T_N, the time that N ranks compute: s = (T_N / T_1 - 1 / N) / (1 - 1 / N), where T_1 is that of one rank.
+    For data parallelism it is the same for all N that divide the batch: every rank updates all parameters, and
+    fetches all of them from its memory.
+
+    Raises ``InputError`` as ``predict`` does, and for a single rank.
+
+    Karp & Flatt, "Measuring parallel processor performance", Communications of the ACM 33, 1990.
+    """
+    N = check_integer("ranks", ranks, 2)
+    one = predict("data", shape, machine, 1, batch).compute
+    return (predict(mode, shape, machine, N, batch, **options).compute / one - 1 / N) / (1 - 1 / N)
