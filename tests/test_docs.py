@@ -52,8 +52,8 @@ def public_tools() -> set[str]:
 
 
 SCAFFOLDING = {
-    "Layer", "Container", "Regularizer", "Scratch", "Augment", "Augmentation", "Preprocessing", "count_correct", "RocCurve",
-    "ClassificationReport", "ReliabilityBins", "reliability_bins", "penalised", "QuantizedLinear",
+    "Layer", "Container", "Regularizer", "Scratch", "Augment", "Augmentation", "Preprocessing", "count_correct",
+    "RocCurve", "ClassificationReport", "ReliabilityBins", "reliability_bins", "penalised", "QuantizedLinear",
 }  # fmt: skip
 
 

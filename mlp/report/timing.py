@@ -56,7 +56,8 @@ class Iterations:
     def __init__(self, config: RunConfig, train: Dataset) -> None:
         rng = np.random.default_rng(config.seed)
         self.network = make_network(config, train.num_features, train.num_classes, rng)
-        self.loss, self.optimizer = make_configured_loss(config), make_configured_optimizer(config, self.network.parameters)
+        self.loss = make_configured_loss(config)
+        self.optimizer = make_configured_optimizer(config, self.network.parameters)
         self.batches = Batches(train, config.batch_size, self.network.dtype)
         self._stream = self._endless(rng)
 
