@@ -20,6 +20,11 @@ from mlp.parallel.collectives import (
     ScatterToRegion,
 )
 from mlp.parallel.communicator import Communicator, CommunicatorError, Handle
+from mlp.parallel.cost_machine import Machine, amdahl_speed_up
+from mlp.parallel.cost_measure import measure_machine
+from mlp.parallel.cost_model import compare, fastest, predict, serial_share
+from mlp.parallel.cost_modes import StepTime
+from mlp.parallel.cost_network import NetworkShape
 from mlp.parallel.counts import Count, Counts
 from mlp.parallel.data import DataParallel
 from mlp.parallel.data_replicas import broadcast_parameters, check_replicas_equal, replica_hash, slice_batch
@@ -73,6 +78,8 @@ __all__ = [
     "GatherFromSequence",
     "Handle",
     "MPICommunicator",
+    "Machine",
+    "NetworkShape",
     "ParallelGatedMlp",
     "ParallelMLP",
     "ParallelMlp",
@@ -84,13 +91,17 @@ __all__ = [
     "ScatterToRegion",
     "SerialCommunicator",
     "ShardedDataParallel",
+    "StepTime",
     "ThreadCommunicator",
     "Updates",
+    "amdahl_speed_up",
     "broadcast_parameters",
     "bytes_held",
     "bytes_per_rank",
     "check_replicas_equal",
     "clip_by_global_norm",
+    "compare",
+    "fastest",
     "gather_optimizer_state",
     "gather_state",
     "global_norm",
@@ -99,12 +110,15 @@ __all__ = [
     "load_optimizer_state",
     "load_serial_state",
     "make_pipeline_schedule",
+    "measure_machine",
     "memory_table",
     "mixed_precision_bytes_per_rank",
     "model_parallel",
     "one_f_one_b",
+    "predict",
     "replica_hash",
     "run_threads",
+    "serial_share",
     "slice_batch",
     "slice_sizes",
     "slices",

@@ -92,7 +92,9 @@ def sharded(plan: Plan, stage: int) -> StepTime:
         largest = int(max(layer.parameters for layer in shape.layers))
         state = bytes_per_rank(stage, P, ranks, itemsize=b, largest_unit=largest)
     return StepTime(
-        m * shape.seconds(machine, rows) + shape.update_seconds(machine, P / ranks if stage else P),
+        m * shape.seconds(machine, rows)
+        + shape.accumulation_seconds(machine, P / ranks if stage > 1 else P, m)
+        + shape.update_seconds(machine, P / ranks if stage else P),
         communication,
         0.0,
         state + shape.activation_bytes(rows),
@@ -148,7 +150,7 @@ def pipeline(plan: Plan, schedule: str) -> StepTime:
     """p = N stages of v chunks, m microbatches. With S_i the time of stage i for a microbatch in all its chunks,
     and τ_i that of the messages it receives,
 
-        T = max_i (m (S_i + τ_i) + T_update,i) + (Σ_i S_i - max_i S_i) / v + 2 (p - 1) τ
+        T = max_i (m (S_i + τ_i) + T_accumulate,i + T_update,i) + (Σ_i S_i - max_i S_i) / v + 2 (p - 1) τ
 
     which for equal stages and free messages is the ideal time times 1 + (p - 1) / (v m). Stage 0 holds most: the
     activations of m microbatches in GPipe, of min(p, m) in 1F1B, and 2 (p - 1) + (v - 1) p + 1 chunks' of them, if
@@ -171,7 +173,12 @@ def pipeline(plan: Plan, schedule: str) -> StepTime:
     received = [sum(message[max(k - 1, 0) : k + 1]) for k in range(p * v)]
     parameters = [sum(layer.parameters for layer in layers[part]) for part in parts]
     S = [sum(seconds[i::p]) for i in range(p)]
-    own = [m * S[i] + shape.update_seconds(machine, sum(parameters[i::p])) for i in range(p)]
+    own = [
+        m * S[i]
+        + shape.accumulation_seconds(machine, sum(parameters[i::p]), m)
+        + shape.update_seconds(machine, sum(parameters[i::p]))
+        for i in range(p)
+    ]
     talk = [m * sum(received[i::p]) for i in range(p)]
     busiest = max(range(p), key=lambda i: own[i] + talk[i])
     crossing = 2 * (p - 1) * max(message, default=0.0)

@@ -17,6 +17,8 @@ from mlp.parallel.cost_machine import Machine
 OUTPUT_PASSES = 8
 # Over the parameters, for SGD with momentum: read w, g and v, write w and v.
 UPDATE_PASSES = 5
+# Over the parameters, for each microbatch but the first: read the sum and the new gradient, write the sum.
+ACCUMULATE_PASSES = 3
 # Bytes for a parameter, its gradient and what the optimizer remembers of it: four numbers of 4 bytes here, and in
 # mixed precision 2 + 2 + 12.
 STATE_BYTES = 16
@@ -27,7 +29,7 @@ class LayerShape:
     """A product x W + b with x (rows, ``fan_in``), in whole or one rank's part of it.
 
     ``products`` are those of a step: x W, xᵀ dy and, unless it is the network's first layer, dy Wᵀ.
-    ``output_share`` is the part of its outputs' passes that a rank makes, ``has_bias`` whether it has b.
+    ``output_share`` is the part of the passes over its outputs that a rank makes.
     """
 
     fan_in: float
@@ -104,6 +106,10 @@ class NetworkShape:
         precision.
         """
         return machine.passes(UPDATE_PASSES * (self.parameters if parameters is None else parameters), 4)
+
+    def accumulation_seconds(self, machine: Machine, parameters: float, microbatches: int) -> float:
+        """Adding up the gradients of so many parameters over the microbatches."""
+        return machine.passes(ACCUMULATE_PASSES * (microbatches - 1) * parameters, self.itemsize)
 
     def tensor_layers(self, ranks: int, sequence_parallel: bool = False) -> list[LayerShape]:
         """One rank's part, where layers go in pairs: the first by columns, the second by rows. An odd last layer is

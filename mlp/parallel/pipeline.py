@@ -44,7 +44,8 @@ class Pipeline(PipelineStage):
     ``model_parallel(stages)`` is the plain one, with one stage at work at a time.
 
     ``cuts`` are the numbers of the layers with which parts of the network begin, but for the first. Without them
-    parts are made as equal as can be in ``costs``, one number for each layer, by default its multiplications.
+    parts are made as equal as can be in ``costs``, one number for each layer, by default its multiplications
+    (``balanced_cuts``).
 
     A step gives what the serial network gives, up to the order in which sums are taken. It is the same to the last
     bit as a serial step with ``accumulate=microbatches``, in every schedule. That also holds for Dropout, which

@@ -10,6 +10,8 @@ from mlp.errors import InputError
 from mlp.layers.base import Layer
 from mlp.network import Network
 
+Cuts = tuple[int, ...]
+
 
 def layer_costs(network: Network) -> tuple[int, ...]:
     """How many multiplications each layer takes for one sample, forward and backward, by its parameters.
@@ -22,14 +24,17 @@ def layer_costs(network: Network) -> tuple[int, ...]:
     return tuple((2 if i == first else 3) * size for i, size in enumerate(sizes))
 
 
-def balanced_cuts(costs: Sequence[float], parts: int) -> tuple[int, ...]:
+def balanced_cuts(costs: Sequence[float], parts: int, stages: int | None = None) -> tuple[int, ...]:
     """The numbers of the layers with which parts 1, 2, ... begin, such that the most expensive part is as cheap as
     can be. ``costs`` are those of the layers, in any unit: ``layer_costs``, or measured times.
 
         balanced_cuts([2, 0, 3, 0, 3, 0, 1], 2)    # (4,): layers 0 to 3 cost 5, layers 4 to 6 cost 4
 
     A layer that costs nothing, such as an activation, stays with the one before it. Of several best cuts the
-    earliest is taken. Raises ``InputError`` if fewer layers than parts cost anything.
+    earliest is taken. If there are fewer ``stages`` than parts, so that stage i has the parts i, i + stages, ...,
+    cuts are then moved as long as that makes the busiest stage less busy.
+
+    Raises ``InputError`` if fewer layers than parts cost anything.
     """
     parts = check_integer("balanced_cuts: parts", parts, 1)
     costs = [check_number("balanced_cuts: costs", cost, 0) for cost in costs]
@@ -39,17 +44,40 @@ def balanced_cuts(costs: Sequence[float], parts: int) -> tuple[int, ...]:
     edges = [0, *expensive[1:], len(costs)]
     total = [0.0, *accumulate(costs)]
     # best[j]: the layers before edges[j] in k parts, as (cost of the most expensive part, cuts), for growing k.
-    best: dict[int, tuple[float, tuple[int, ...]]] = {j: (total[edges[j]], ()) for j in range(1, len(edges))}
+    best: dict[int, tuple[float, Cuts]] = {j: (total[edges[j]], ()) for j in range(1, len(edges))}
     for k in range(1, parts):
         best = {
             j: min(
-                (max(most, total[edges[j]] - total[edges[i]]), (*cuts, edges[i]))
+                (max(most, total[edges[j]] - total[edges[i]]), (*cuts, i))
                 for i, (most, cuts) in best.items()
                 if i < j
             )
             for j in range(k + 1, len(edges))
         }
-    return best[len(edges) - 1][1]
+    _, cuts = best[len(edges) - 1]
+    if stages is not None and stages < parts:
+        cuts = relieve_stages(cuts, [total[edge] for edge in edges], stages)
+    return tuple(edges[cut] for cut in cuts)
+
+
+def relieve_stages(cuts: Cuts, total: Sequence[float], stages: int) -> Cuts:
+    """Move one cut by one layer after another while the busiest stage, or else the largest part, gets cheaper.
+
+    ``total[i]`` is the cost of the layers before the i-th. The result cannot be bettered by a single move.
+    """
+    last = len(total) - 1
+
+    def load(cuts: Cuts) -> tuple[float, float]:
+        sizes = [total[b] - total[a] for a, b in pairwise((0, *cuts, last))]
+        return max(sum(sizes[stage::stages]) for stage in range(stages)), max(sizes)
+
+    while True:
+        moves = [(*cuts[:i], cut + step, *cuts[i + 1 :]) for i, cut in enumerate(cuts) for step in (-1, 1)]
+        moves = [move for move in moves if all(a < b for a, b in pairwise((0, *move, last)))]
+        better = min(moves, key=load, default=cuts)
+        if load(better) >= load(cuts):
+            return cuts
+        cuts = better
 
 
 def check_cuts(cuts: Sequence[int], layers: int, parts: int) -> tuple[int, ...]:

@@ -41,7 +41,7 @@ class PipelineStage:
         self.communicator, self.stage, self.stages = communicator, communicator.rank, communicator.size
         self.dtype, self.in_features, self.out_features = network.dtype, network.in_features, network.out_features
         if cuts is None:
-            cuts = balanced_cuts(check_costs(costs, network), parts)
+            cuts = balanced_cuts(check_costs(costs, network), parts, self.stages)
         self.cuts = check_cuts(cuts, len(network), parts)
         edges = [*pairwise((0, *self.cuts, len(network)))]
         stages = [part % self.stages for part, (begin, end) in enumerate(edges) for _ in range(begin, end)]

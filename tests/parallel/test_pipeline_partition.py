@@ -44,6 +44,32 @@ class TestBalancedCuts:
         assert all(sum(costs[a:b]) > 0 for a, b in pairwise((0, *found, len(costs))))
         assert all(costs[cut] > 0 for cut in found)
 
+    def test_for_two_chunks_on_each_stage_by_hand(self):
+        """2 | 3 3 | 3 3 | 3 1: stage 0 has 2 + 6, stage 1 6 + 4. Cut for the parts alone, 2 3 | 3 | 3 3 | 3 1 is as
+        good, but gives stage 0 11 of 18."""
+        costs = [2, 3, 3, 3, 3, 3, 1]
+        cuts = balanced_cuts(costs, 4, stages=2)
+        sizes = [sum(costs[a:b]) for a, b in pairwise((0, *cuts, 7))]
+        assert max(sizes[0] + sizes[2], sizes[1] + sizes[3]) == 10
+        assert max(sizes) == 6
+
+    @settings(deadline=None, max_examples=50, derandomize=True)
+    @given(st.lists(st.integers(1, 9), min_size=6, max_size=9), st.integers(2, 3))
+    def test_for_two_chunks_on_each_stage(self, costs, stages):
+        """Never worse for the busiest stage than without regard to stages; no single move makes it better."""
+
+        def busiest(cuts):
+            sizes = [sum(costs[a:b]) for a, b in pairwise((0, *cuts, len(costs)))]
+            return max(sum(sizes[stage::stages]) for stage in range(stages))
+
+        found = balanced_cuts(costs, 2 * stages, stages)
+        assert busiest(found) <= busiest(balanced_cuts(costs, 2 * stages))
+        for i, cut in enumerate(found):
+            for moved in (cut - 1, cut + 1):
+                others = (*found[:i], moved, *found[i + 1 :])
+                if all(a < b for a, b in pairwise((0, *others, len(costs)))):
+                    assert busiest(found) <= busiest(others)
+
     @pytest.mark.parametrize(
         ("costs", "parts", "message"),
         [
