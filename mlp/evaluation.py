@@ -17,7 +17,7 @@ class Outcome(NamedTuple):
     total: float
     weight: float
     correct: int
-    count: int
+    samples: int
     penalty: float = 0.0
 
 
@@ -32,7 +32,7 @@ class Mean:
         self.loss += outcome.total
         self.weight += outcome.weight
         self.correct += outcome.correct
-        self.count += outcome.count
+        self.count += outcome.samples
         self.penalty += outcome.penalty
 
     def row(self, prefix: str, with_accuracy: bool) -> dict[str, float]:

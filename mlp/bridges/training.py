@@ -80,7 +80,7 @@ class Training:
         return Solver(
             network,
             loss,
-            make_configured_optimizer(config, network),
+            make_configured_optimizer(config, network.parameters),
             epochs=config.epochs,
             batch_size=min(config.batch_size or len(train), len(train)),
             rng=self.rng,

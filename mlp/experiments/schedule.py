@@ -23,7 +23,7 @@ def estimate_cost(config: RunConfig) -> float:
     widths = [IN, *config.hidden, OUT]
     parameters = sum((a + 1) * b for a, b in pairwise(widths))
     samples = config.train_samples or TRAIN
-    steps = -(-samples // config.batch_size)
+    steps = -(-samples // (config.batch_size or samples))
     neurons = sum(config.hidden) * PER_NEURON.get(config.activation, max(PER_NEURON.values()))
     epoch = steps * (PER_STEP + parameters * PER_PARAMETER) + samples * (parameters * PER_WEIGHT + neurons)
     epoch += (config.test_samples or TEST) * parameters * PER_WEIGHT_EVALUATED

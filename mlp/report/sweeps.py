@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ class Axis:
 
 
 AXES = [
-    Axis("batch-size", "batch size", lambda c: c.batch_size),
+    Axis("batch-size", "batch size", lambda c: c.batch_size or math.inf),
     Axis("hidden-size", "hidden neurons", lambda c: sum(c.hidden)),
     Axis("learning-rate", "learning rate", lambda c: c.learning_rate),
     Axis("weight-decay", "weight decay", lambda c: c.weight_decay),

@@ -58,7 +58,7 @@ class Iterations:
         self.network = make_network(config, train.num_features, train.num_classes, rng)
         self.loss = make_configured_loss(config)
         self.optimizer = make_configured_optimizer(config, self.network.parameters)
-        self.batches = Batches(train, config.batch_size, self.network.dtype)
+        self.batches = Batches(train, config.batch_size or len(train), self.network.dtype)
         self._stream = self._endless(rng)
 
     def _endless(self, rng: np.random.Generator) -> Iterator[tuple[Any, Any]]:

@@ -77,7 +77,7 @@ class TestIsTheSerialNetwork:
             network.parameters.data[...] = 1
             x = slice_batch(np.array([[1.0], [2.0], [3.0]]), communicator, sizes)
             outcome = DataParallel(network, communicator).training_step(x, np.zeros_like(x), MSELoss())
-            return outcome.loss, outcome.weight, outcome.count, network.parameters.grad.tolist()
+            return outcome.loss, outcome.weight, outcome.samples, network.parameters.grad.tolist()
 
         for sizes in [(3,), (2, 1), (1, 1, 1), (0, 3), (1, 0, 0, 2)]:
             for result in run_threads(program, len(sizes), sizes):
@@ -135,7 +135,7 @@ class TestIsTheSerialNetwork:
             return step(x, y, CrossEntropyLoss(), parts=2, is_classification=True)
 
         for outcome in run_threads(program, 3):
-            assert (outcome.correct, outcome.count) == (right, 11)
+            assert (outcome.correct, outcome.samples) == (right, 11)
 
 
 class TestCommunication:
