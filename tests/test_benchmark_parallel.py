@@ -143,6 +143,7 @@ def test_report_says_what_was_measured():
     assert "| ZeRO-3 | 50.0 (50.0–50.0) | 2,000 |" in text
     # One rank at 8 microbatches takes 100 ms too; the schedule promises 1.6 times with these layers.
     assert "| GPipe | 1.60 | 2.00 (2.00–2.00) | 125% |" in text
+    assert "- GPipe: 125% of it, target 85%: reached." in text
     assert "nan" not in text
     assert "none fits" in text
 

@@ -138,6 +138,20 @@ def schedule_table(problem: Problem, raw: Raw, ranks: int) -> str:
     return table(rows)
 
 
+def schedule_lines(problem: Problem, raw: Raw, ranks: int) -> list[str]:
+    """Whether pipelines are nearly as fast as their schedules promise."""
+    serial, lines = f"one rank, {problem.microbatches} microbatches", []
+    for contender in contenders(problem):
+        if raw["contenders"][contender.name]["slices"]:
+            gain = statistics.median(speed_ups(raw, contender.name, over=serial))
+            share = gain / promised_speed_up(problem, contender, ranks)
+            verdict = "reached" if share >= TARGET_OF_SCHEDULE else "not reached"
+            if is_disturbed(raw, serial, contender.name):
+                verdict += ", but in no round was the machine left in peace"
+            lines.append(f"- {contender.name}: {share:.0%} of it, target {TARGET_OF_SCHEDULE:.0%}: {verdict}.")
+    return lines
+
+
 def sharded_table(problem: Problem, raw: Raw, ranks: int) -> str:
     """Bytes that a rank holds and sends, beside the formulas."""
     shape = NetworkShape(problem.widths)
@@ -239,6 +253,7 @@ def report(results: dict[str, Raw], ranks: int, rounds: int, setting: list[str],
                 "take as long as they did here and messages take none. "
                 f"Target: {TARGET_OF_SCHEDULE:.0%} of the promised speed.",
                 schedule_table(problem, raw, ranks),
+                "\n".join(schedule_lines(problem, raw, ranks)),
             ]
     machine = machine_of(next(iter(results.values())), "together")
     workloads = workloads_of(results) | LARGE
