@@ -4,9 +4,9 @@ import pytest
 
 pytest.importorskip("matplotlib", reason="figures need matplotlib")
 
-from mlp.parallel.pipeline_instructions import Forward
-from mlp.parallel.pipeline_schedules import gpipe, interleaved, one_f_one_b
-from mlp.parallel.pipeline_timeline import Interval, Timeline, simulate
+from mlp.parallel.pipeline.instructions import Forward
+from mlp.parallel.pipeline.schedules import gpipe, interleaved, one_f_one_b
+from mlp.parallel.pipeline.timeline import Interval, Timeline, simulate
 from mlp.plots.figure import BLUE, GREEN, VERMILION
 from mlp.plots.pipeline import plot_pipeline
 

@@ -9,7 +9,6 @@ or, for a script that asks for ``MPICommunicator.world()``,
     python -m mlp.parallel.launch -n 4 script.py
 """
 
-from mlp.parallel.asynchronous import Updates, train_asynchronously
 from mlp.parallel.collectives import (
     Collective,
     CopyToRegion,
@@ -20,19 +19,19 @@ from mlp.parallel.collectives import (
     ScatterToRegion,
 )
 from mlp.parallel.communicator import Communicator, CommunicatorError, Handle
-from mlp.parallel.cost_machine import Machine, amdahl_speed_up
-from mlp.parallel.cost_measure import measure_machine
-from mlp.parallel.cost_model import compare, fastest, predict, serial_share
-from mlp.parallel.cost_modes import StepTime
-from mlp.parallel.cost_network import NetworkShape
+from mlp.parallel.cost.machine import Machine, amdahl_speed_up
+from mlp.parallel.cost.measure import measure_machine
+from mlp.parallel.cost.model import compare, fastest, predict, serial_share
+from mlp.parallel.cost.modes import StepTime
+from mlp.parallel.cost.network import NetworkShape
 from mlp.parallel.counts import Count, Counts
-from mlp.parallel.data import DataParallel
-from mlp.parallel.data_replicas import broadcast_parameters, check_replicas_equal, replica_hash, slice_batch
-from mlp.parallel.data_step import DataParallelStep
+from mlp.parallel.data.asynchronous import Updates, train_asynchronously
+from mlp.parallel.data.replicas import broadcast_parameters, check_replicas_equal, replica_hash, slice_batch
+from mlp.parallel.data.replicated import DataParallel
+from mlp.parallel.data.step import DataParallelStep
 from mlp.parallel.mpi import MPICommunicator
-from mlp.parallel.pipeline import Pipeline
-from mlp.parallel.pipeline_instructions import PipelineSchedule
-from mlp.parallel.pipeline_schedules import (
+from mlp.parallel.pipeline.instructions import PipelineSchedule
+from mlp.parallel.pipeline.schedules import (
     PIPELINE_SCHEDULES,
     gpipe,
     interleaved,
@@ -40,19 +39,20 @@ from mlp.parallel.pipeline_schedules import (
     model_parallel,
     one_f_one_b,
 )
+from mlp.parallel.pipeline.training import Pipeline
 from mlp.parallel.serial import SerialCommunicator
-from mlp.parallel.sharded import ShardedDataParallel
-from mlp.parallel.sharded_memory import (
+from mlp.parallel.sharded.memory import (
     bytes_held,
     bytes_per_rank,
     memory_table,
     mixed_precision_bytes_per_rank,
     wire_bytes_per_step,
 )
+from mlp.parallel.sharded.training import ShardedDataParallel
 from mlp.parallel.slices import slice_sizes, slices
-from mlp.parallel.tensor import ColumnParallelLinear, RowParallelLinear
-from mlp.parallel.tensor_blocks import ParallelGatedMlp, ParallelMLP, ParallelMlp
-from mlp.parallel.tensor_state import (
+from mlp.parallel.tensor.blocks import ParallelGatedMlp, ParallelMLP, ParallelMlp
+from mlp.parallel.tensor.layers import ColumnParallelLinear, RowParallelLinear
+from mlp.parallel.tensor.state import (
     clip_by_global_norm,
     gather_optimizer_state,
     gather_state,

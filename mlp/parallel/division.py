@@ -13,13 +13,13 @@ from mlp.losses import Loss
 from mlp.network import Network
 from mlp.optim import Optimizer
 from mlp.parallel.communicator import Communicator
-from mlp.parallel.data import DataParallel
-from mlp.parallel.data_step import DataParallelStep
+from mlp.parallel.data.replicated import DataParallel
+from mlp.parallel.data.step import DataParallelStep
 from mlp.parallel.division_steps import PipelineStep, TensorDataParallel, TensorParallelStep
-from mlp.parallel.pipeline import Pipeline
-from mlp.parallel.pipeline_schedules import PIPELINE_SCHEDULES, make_pipeline_schedule
-from mlp.parallel.sharded import ShardedDataParallel
-from mlp.parallel.tensor import ColumnParallelLinear, RowParallelLinear
+from mlp.parallel.pipeline.schedules import PIPELINE_SCHEDULES, make_pipeline_schedule
+from mlp.parallel.pipeline.training import Pipeline
+from mlp.parallel.sharded.training import ShardedDataParallel
+from mlp.parallel.tensor.layers import ColumnParallelLinear, RowParallelLinear
 from mlp.parameter import ParameterVector
 from mlp.step import Step
 

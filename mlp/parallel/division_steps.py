@@ -13,10 +13,10 @@ from mlp.losses import Loss
 from mlp.metrics import count_correct
 from mlp.network import Network
 from mlp.optim import Optimizer
-from mlp.parallel.data import DataParallel
-from mlp.parallel.data_step import DataParallelStep
-from mlp.parallel.pipeline import Pipeline
-from mlp.parallel.tensor_state import (
+from mlp.parallel.data.replicated import DataParallel
+from mlp.parallel.data.step import DataParallelStep
+from mlp.parallel.pipeline.training import Pipeline
+from mlp.parallel.tensor.state import (
     clip_by_global_norm,
     gather_optimizer_state,
     gather_state,

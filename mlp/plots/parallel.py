@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 from mlp.checks import check_integer
 from mlp.errors import InputError
-from mlp.parallel.cost_machine import Machine, amdahl_speed_up
-from mlp.parallel.cost_model import MODES, compare, fastest, predict, serial_share
-from mlp.parallel.cost_modes import StepTime
-from mlp.parallel.cost_network import NetworkShape
+from mlp.parallel.cost.machine import Machine, amdahl_speed_up
+from mlp.parallel.cost.model import MODES, compare, fastest, predict, serial_share
+from mlp.parallel.cost.modes import StepTime
+from mlp.parallel.cost.network import NetworkShape
 from mlp.plots.figure import BLACK, BLUE, GREEN, VERMILION, clean, new_grid, shared_legend
 
 # Okabe and Ito's other colours; whoever cannot tell two of them apart has the dashes.

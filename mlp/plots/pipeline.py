@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mlp.parallel.pipeline_instructions import Backward, Forward, OptimizerStep
-from mlp.parallel.pipeline_timeline import Interval, Timeline
+from mlp.parallel.pipeline.instructions import Backward, Forward, OptimizerStep
+from mlp.parallel.pipeline.timeline import Interval, Timeline
 from mlp.plots.figure import BLACK, BLUE, GREEN, VERMILION, new_grid, shared_legend
 
 COLOURS = {Forward: (BLUE, "forward"), Backward: (GREEN, "backward"), OptimizerStep: (VERMILION, "optimizer step")}

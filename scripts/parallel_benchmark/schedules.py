@@ -8,9 +8,9 @@ from typing import Any
 
 from mlp import Network
 from mlp.parallel import PipelineSchedule, make_pipeline_schedule
-from mlp.parallel.pipeline_instructions import Backward, Forward, OptimizerStep
-from mlp.parallel.pipeline_partition import balanced_cuts, layer_costs
-from mlp.parallel.pipeline_timeline import Interval, Timeline, simulate
+from mlp.parallel.pipeline.instructions import Backward, Forward, OptimizerStep
+from mlp.parallel.pipeline.partition import balanced_cuts, layer_costs
+from mlp.parallel.pipeline.timeline import Interval, Timeline, simulate
 from parallel_benchmark import Contender, Problem
 from parallel_benchmark.contestants import layers
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from mlp import SGD, CrossEntropyLoss, Linear, Network, Tanh
 from mlp.parallel import Communicator, MPICommunicator
-from mlp.parallel.asynchronous import train_asynchronously
+from mlp.parallel.data.asynchronous import train_asynchronously
 
 UPDATES = 20
 rng = np.random.default_rng(0)

@@ -13,9 +13,9 @@ from mlp import SGD, Adam, CrossEntropyLoss, Linear, Network, Tanh
 from mlp.initializers import normal
 from mlp.layers import LayerNorm, Recompute, Residual
 from mlp.parallel import Communicator, MPICommunicator, slices
-from mlp.parallel.data import DataParallel
-from mlp.parallel.data_replicas import slice_batch
-from mlp.parallel.sharded import ShardedDataParallel
+from mlp.parallel.data.replicas import slice_batch
+from mlp.parallel.data.replicated import DataParallel
+from mlp.parallel.sharded.training import ShardedDataParallel
 
 BATCH, FEATURES, CLASSES, STEPS = 11, 5, 4, 20
 OPTIMIZERS = {

@@ -11,9 +11,9 @@ import numpy as np
 from mlp import SGD, CrossEntropyLoss, Linear, Network
 from mlp.layers import GeLU, ReLU, Tanh
 from mlp.parallel import Communicator, MPICommunicator
-from mlp.parallel.pipeline import Pipeline
-from mlp.parallel.pipeline_instructions import PipelineSchedule
-from mlp.parallel.pipeline_schedules import gpipe, interleaved, model_parallel, one_f_one_b
+from mlp.parallel.pipeline.instructions import PipelineSchedule
+from mlp.parallel.pipeline.schedules import gpipe, interleaved, model_parallel, one_f_one_b
+from mlp.parallel.pipeline.training import Pipeline
 
 ROWS, FEATURES, CLASSES = 23, 7, 4  # 23 rows are divisible by no number of microbatches
 STEPS = 20

@@ -13,8 +13,8 @@ from mlp import SGD, MSELoss, Network
 from mlp.initializers import normal
 from mlp.layers import GatedMlp, Layer, Mlp
 from mlp.parallel import Communicator, MPICommunicator, slice_sizes, slices
-from mlp.parallel.tensor_blocks import ParallelGatedMlp, ParallelMlp
-from mlp.parallel.tensor_state import gather_state
+from mlp.parallel.tensor.blocks import ParallelGatedMlp, ParallelMlp
+from mlp.parallel.tensor.state import gather_state
 
 TOKENS, FEATURES, HIDDEN, OUT = (
     7,

@@ -15,8 +15,8 @@ import mlp
 from mlp import SGD, CrossEntropyLoss, InputError, Linear, Network
 from mlp.layers import BatchNorm, Dropout
 from mlp.parallel import CommunicatorError, SerialCommunicator, run_threads
-from mlp.parallel.asynchronous import train_asynchronously
-from mlp.parallel.next_message import wait_for_any
+from mlp.parallel.data.asynchronous import train_asynchronously
+from mlp.parallel.data.next_message import wait_for_any
 
 HERE = Path(__file__).parent
 LIMIT = 30.0

@@ -20,11 +20,11 @@ from mlp.parallel import (
     run_threads,
     slice_batch,
 )
-from mlp.parallel.cost_machine import Machine, amdahl_speed_up, slices_at_most
-from mlp.parallel.cost_measure import fit_line, measure_machine
-from mlp.parallel.cost_model import MODES, compare, fastest, predict, serial_share
-from mlp.parallel.cost_network import NetworkShape
-from mlp.parallel.pipeline_timeline import simulate
+from mlp.parallel.cost.machine import Machine, amdahl_speed_up, slices_at_most
+from mlp.parallel.cost.measure import fit_line, measure_machine
+from mlp.parallel.cost.model import MODES, compare, fastest, predict, serial_share
+from mlp.parallel.cost.network import NetworkShape
+from mlp.parallel.pipeline.timeline import simulate
 
 SMALL = NetworkShape((784, 1024, 1024, 10))
 EVEN = NetworkShape((64,) * 9)  # 8 layers, 4 pairs

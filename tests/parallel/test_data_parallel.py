@@ -15,14 +15,14 @@ import mlp
 from mlp import SGD, CrossEntropyLoss, InputError, Linear, MSELoss, Network, ReLU, Tanh
 from mlp.layers import BatchNorm, Dropout
 from mlp.parallel import CommunicatorError, SerialCommunicator, run_threads, slice_sizes
-from mlp.parallel.data import DataParallel
-from mlp.parallel.data_replicas import (
+from mlp.parallel.data.replicas import (
     broadcast_parameters,
     check_replicas_equal,
     own_random_numbers,
     replica_hash,
     slice_batch,
 )
+from mlp.parallel.data.replicated import DataParallel
 from mlp.precision import LossScaler, MixedPrecision
 
 HERE = Path(__file__).parent

@@ -9,9 +9,9 @@ from mlp.data import Dataset
 from mlp.layers import LayerNorm
 from mlp.optim import WeightAverage, cosine
 from mlp.parallel import Communicator, SerialCommunicator, run_threads
-from mlp.parallel.data import DataParallel
-from mlp.parallel.data_step import DataParallelStep
-from mlp.parallel.sharded import ShardedDataParallel
+from mlp.parallel.data.replicated import DataParallel
+from mlp.parallel.data.step import DataParallelStep
+from mlp.parallel.sharded.training import ShardedDataParallel
 from mlp.precision import LossScaler, MixedPrecision
 from mlp.regularizers import L2, MaxNorm
 from mlp.solver import NotFinite

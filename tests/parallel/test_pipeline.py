@@ -35,10 +35,10 @@ from mlp.layers import (
 )
 from mlp.optim import clip_by_norm
 from mlp.parallel import RowParallelLinear, SerialCommunicator, run_threads
-from mlp.parallel.pipeline import Pipeline
-from mlp.parallel.pipeline_chunk import Chunk
-from mlp.parallel.pipeline_instructions import Backward, Forward, OptimizerStep, PipelineSchedule
-from mlp.parallel.pipeline_schedules import forward_only, gpipe, interleaved, model_parallel, one_f_one_b
+from mlp.parallel.pipeline.chunk import Chunk
+from mlp.parallel.pipeline.instructions import Backward, Forward, OptimizerStep, PipelineSchedule
+from mlp.parallel.pipeline.schedules import forward_only, gpipe, interleaved, model_parallel, one_f_one_b
+from mlp.parallel.pipeline.training import Pipeline
 from mlp.step import Step
 
 LIMIT = 60.0

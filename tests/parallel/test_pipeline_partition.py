@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mlp import InputError, Linear, Network, ReLU
 from mlp.layers import LayerNorm, Residual
-from mlp.parallel.pipeline_partition import balanced_cuts, layer_costs
+from mlp.parallel.pipeline.partition import balanced_cuts, layer_costs
 
 
 def test_costs_by_hand():

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlp import InputError
-from mlp.parallel.pipeline_instructions import (
+from mlp.parallel.pipeline.instructions import (
     Backward,
     Forward,
     OptimizerStep,
@@ -19,7 +19,7 @@ from mlp.parallel.pipeline_instructions import (
     SendActivations,
     SendGradients,
 )
-from mlp.parallel.pipeline_schedules import (
+from mlp.parallel.pipeline.schedules import (
     forward_only,
     gpipe,
     idle_share,
@@ -28,7 +28,7 @@ from mlp.parallel.pipeline_schedules import (
     model_parallel,
     one_f_one_b,
 )
-from mlp.parallel.pipeline_timeline import Interval, Timeline, simulate
+from mlp.parallel.pipeline.timeline import Interval, Timeline, simulate
 
 RECEIVE, SEND = ReceiveActivations | ReceiveGradients, SendActivations | SendGradients
 

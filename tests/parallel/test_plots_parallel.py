@@ -6,9 +6,9 @@ import pytest
 pytest.importorskip("matplotlib", reason="figures need matplotlib")
 
 from mlp import InputError
-from mlp.parallel.cost_machine import Machine
-from mlp.parallel.cost_model import MODES, predict
-from mlp.parallel.cost_network import NetworkShape
+from mlp.parallel.cost.machine import Machine
+from mlp.parallel.cost.model import MODES, predict
+from mlp.parallel.cost.network import NetworkShape
 from mlp.plots.figure import BLUE
 from mlp.plots.parallel import STYLES, Point, Workload, plot_parallel
 

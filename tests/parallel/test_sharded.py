@@ -27,17 +27,17 @@ from mlp import (
 from mlp.layers import BatchNorm, Dropout, LayerNorm, Recompute, Residual, Sequential
 from mlp.optim import WeightAverage, clip_by_norm
 from mlp.parallel import SerialCommunicator, run_threads
-from mlp.parallel.data import DataParallel
-from mlp.parallel.data_replicas import slice_batch
-from mlp.parallel.sharded import ShardedDataParallel
-from mlp.parallel.sharded_memory import (
+from mlp.parallel.data.replicas import slice_batch
+from mlp.parallel.data.replicated import DataParallel
+from mlp.parallel.sharded.memory import (
     bytes_held,
     bytes_per_rank,
     memory_table,
     mixed_precision_bytes_per_rank,
     wire_bytes_per_step,
 )
-from mlp.parallel.sharded_units import divide, group_layers
+from mlp.parallel.sharded.training import ShardedDataParallel
+from mlp.parallel.sharded.units import divide, group_layers
 from mlp.precision import LossScaler, MixedPrecision
 from mlp.regularizers import L1, L2, ElasticNet, MaxNorm
 

@@ -28,8 +28,8 @@ from mlp.gradcheck import check_layer
 from mlp.initializers import normal
 from mlp.layers import Dropout, GatedMlp, LayerNorm, Mlp, Softmax
 from mlp.parallel import SerialCommunicator, run_threads, slice_sizes
-from mlp.parallel.tensor import ColumnParallelLinear, RowParallelLinear
-from mlp.parallel.tensor_blocks import ParallelGatedMlp, ParallelMLP, ParallelMlp
+from mlp.parallel.tensor.blocks import ParallelGatedMlp, ParallelMLP, ParallelMlp
+from mlp.parallel.tensor.layers import ColumnParallelLinear, RowParallelLinear
 
 RANKS = [1, 2, 3, 4]
 each_number_of_ranks = pytest.mark.parametrize("ranks", RANKS)

@@ -13,9 +13,9 @@ from mlp.initializers import normal
 from mlp.layers import BatchNorm, GatedMlp, LayerNorm, Mlp, Residual
 from mlp.optim import Adam, clip_by_norm
 from mlp.parallel import run_threads, slice_sizes, slices
-from mlp.parallel.tensor import ColumnParallelLinear, RowParallelLinear
-from mlp.parallel.tensor_blocks import ParallelGatedMlp, ParallelMlp
-from mlp.parallel.tensor_state import (
+from mlp.parallel.tensor.blocks import ParallelGatedMlp, ParallelMlp
+from mlp.parallel.tensor.layers import ColumnParallelLinear, RowParallelLinear
+from mlp.parallel.tensor.state import (
     clip_by_global_norm,
     gather_optimizer_state,
     gather_state,

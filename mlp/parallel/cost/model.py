@@ -16,9 +16,9 @@ from functools import partial
 
 from mlp.checks import check_integer
 from mlp.errors import InputError
-from mlp.parallel.cost_machine import Machine
-from mlp.parallel.cost_modes import Plan, StepTime, data_parallel, pipeline, sharded, tensor_parallel
-from mlp.parallel.cost_network import NetworkShape
+from mlp.parallel.cost.machine import Machine
+from mlp.parallel.cost.modes import Plan, StepTime, data_parallel, pipeline, sharded, tensor_parallel
+from mlp.parallel.cost.network import NetworkShape
 
 MODES: dict[str, Callable[[Plan], StepTime]] = {
     "data": data_parallel,

@@ -17,8 +17,8 @@ from mlp.metrics import count_correct
 from mlp.network import Network
 from mlp.optim import Optimizer, clip_by_norm
 from mlp.parallel.communicator import Communicator
-from mlp.parallel.data_buckets import Buckets
-from mlp.parallel.data_replicas import broadcast_parameters, own_random_numbers, sum_over_ranks
+from mlp.parallel.data.buckets import Buckets
+from mlp.parallel.data.replicas import broadcast_parameters, own_random_numbers, sum_over_ranks
 from mlp.parallel.slices import slice_sizes, slices
 from mlp.precision import MixedPrecision
 from mlp.regularizers import MaxNorm, Regularizer

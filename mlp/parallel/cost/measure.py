@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mlp.checks import check_integer
 from mlp.errors import InputError
 from mlp.parallel.communicator import Communicator
-from mlp.parallel.cost_machine import Machine
+from mlp.parallel.cost.machine import Machine
 
 Array = NDArray[np.floating[Any]]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mlp.errors import InputError
-from mlp.parallel.cost_machine import Machine, slices_at_most
-from mlp.parallel.cost_network import STATE_BYTES, NetworkShape
-from mlp.parallel.sharded_memory import bytes_per_rank, mixed_precision_bytes_per_rank, wire_bytes_per_step
+from mlp.parallel.cost.machine import Machine, slices_at_most
+from mlp.parallel.cost.network import STATE_BYTES, NetworkShape
+from mlp.parallel.sharded.memory import bytes_per_rank, mixed_precision_bytes_per_rank, wire_bytes_per_step
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ import numpy as np
 
 from mlp.errors import InputError
 from mlp.optim.base import Optimizer
-from mlp.parallel.data import DataParallel
-from mlp.parallel.sharded import ShardedDataParallel
+from mlp.parallel.data.replicated import DataParallel
+from mlp.parallel.sharded.training import ShardedDataParallel
 from mlp.summary import Text
 
 STAGES = {0: "data parallel", 1: "ZeRO-1", 2: "ZeRO-2", 3: "ZeRO-3"}

@@ -16,8 +16,8 @@ from mlp.losses import Loss
 from mlp.network import Network
 from mlp.optim import Optimizer
 from mlp.parallel.communicator import Communicator
-from mlp.parallel.data_replicas import broadcast_parameters, own_random_numbers, sum_over_ranks
-from mlp.parallel.next_message import wait_for_any
+from mlp.parallel.data.next_message import wait_for_any
+from mlp.parallel.data.replicas import broadcast_parameters, own_random_numbers, sum_over_ranks
 
 Array = NDArray[Any]
 # (update) -> (x, targets) or (x, targets, sample weights): the same on all ranks for the same number.

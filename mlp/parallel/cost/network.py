@@ -10,7 +10,7 @@ import numpy as np
 
 from mlp.checks import check_integer
 from mlp.errors import InputError
-from mlp.parallel.cost_machine import Machine
+from mlp.parallel.cost.machine import Machine
 
 # Passes over a layer's outputs in a step: add the bias (read and write), the activation (read and write), its
 # derivative (read two, write one), and the bias's gradient (read).

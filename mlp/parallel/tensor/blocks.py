@@ -23,8 +23,8 @@ from mlp.initializers import zeros
 from mlp.layers.base import Layer, check_features
 from mlp.layers.blocks import Block, GatedMlp, Mlp
 from mlp.parallel.communicator import Communicator
-from mlp.parallel.tensor import ColumnParallelLinear, RowParallelLinear, make_entry
-from mlp.parallel.tensor_shard import check_communicator, check_divisible, common_generator, pass_on
+from mlp.parallel.tensor.layers import ColumnParallelLinear, RowParallelLinear, make_entry
+from mlp.parallel.tensor.shard import check_communicator, check_divisible, common_generator, pass_on
 
 Array = NDArray[np.floating[Any]]
 

@@ -25,12 +25,12 @@ from mlp.layers.containers import Sequential
 from mlp.losses import Loss
 from mlp.network import Network
 from mlp.parallel.communicator import MAX_TAG, Communicator
-from mlp.parallel.pipeline_chunk import Chunk
-from mlp.parallel.pipeline_instructions import PipelineSchedule
-from mlp.parallel.pipeline_run import Batch, BatchLoss, Run, Shapes
-from mlp.parallel.pipeline_schedules import forward_only
-from mlp.parallel.pipeline_stage import PipelineStage
-from mlp.parallel.pipeline_timeline import Interval, Timeline, simulate
+from mlp.parallel.pipeline.chunk import Chunk
+from mlp.parallel.pipeline.instructions import PipelineSchedule
+from mlp.parallel.pipeline.run import Batch, BatchLoss, Run, Shapes
+from mlp.parallel.pipeline.schedules import forward_only
+from mlp.parallel.pipeline.stage import PipelineStage
+from mlp.parallel.pipeline.timeline import Interval, Timeline, simulate
 
 Array = NDArray[np.floating[Any]]
 

@@ -16,8 +16,8 @@ from mlp.network import Network
 from mlp.optim import Optimizer
 from mlp.optim.clipping import norm
 from mlp.parallel.communicator import Communicator
-from mlp.parallel.pipeline_partition import balanced_cuts, check_costs, check_cuts, check_stages
-from mlp.parallel.pipeline_state import SerialState, gather_json, rename
+from mlp.parallel.pipeline.partition import balanced_cuts, check_costs, check_cuts, check_stages
+from mlp.parallel.pipeline.state import SerialState, gather_json, rename
 from mlp.parameter import ParameterVector
 
 Array = NDArray[np.floating[Any]]

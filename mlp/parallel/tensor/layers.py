@@ -48,7 +48,7 @@ from mlp.parallel.collectives import (
 )
 from mlp.parallel.communicator import Communicator
 from mlp.parallel.slices import slice_sizes
-from mlp.parallel.tensor_shard import ShardedLinear
+from mlp.parallel.tensor.shard import ShardedLinear
 
 Array = NDArray[np.floating[Any]]
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 
 from mlp.checks import bind_arguments, check_integer, find_name
 from mlp.errors import InputError
-from mlp.parallel.pipeline_instructions import Backward, Forward, PipelineSchedule, Work
+from mlp.parallel.pipeline.instructions import Backward, Forward, PipelineSchedule, Work
 
 
 def gpipe(stages: int, microbatches: int) -> PipelineSchedule:

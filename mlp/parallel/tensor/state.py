@@ -31,7 +31,7 @@ from mlp.optim.base import Optimizer
 from mlp.optim.clipping import norm
 from mlp.parallel.communicator import Communicator
 from mlp.parallel.serial import SerialCommunicator
-from mlp.parallel.tensor_shard import ShardedLinear, gather_parts, take_part
+from mlp.parallel.tensor.shard import ShardedLinear, gather_parts, take_part
 from mlp.parameter import check_state
 
 Array = NDArray[Any]

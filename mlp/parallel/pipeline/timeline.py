@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from mlp.checks import check_number
 from mlp.errors import InputError
-from mlp.parallel.pipeline_instructions import (
+from mlp.parallel.pipeline.instructions import (
     Backward,
     Forward,
     Instruction,

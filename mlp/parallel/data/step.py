@@ -14,9 +14,9 @@ from mlp.errors import InputError
 from mlp.evaluation import Outcome
 from mlp.losses import Loss
 from mlp.optim import Optimizer, clip_by_value
-from mlp.parallel.data import DataParallel
-from mlp.parallel.data_replicas import slice_batch
-from mlp.parallel.sharded import ShardedDataParallel
+from mlp.parallel.data.replicas import slice_batch
+from mlp.parallel.data.replicated import DataParallel
+from mlp.parallel.sharded.training import ShardedDataParallel
 from mlp.parallel.slices import slice_sizes
 from mlp.solver import Solver
 from mlp.step import Step

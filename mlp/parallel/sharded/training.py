@@ -19,9 +19,9 @@ from mlp.network import Network
 from mlp.optim.base import Optimizer
 from mlp.optim.clipping import norm
 from mlp.parallel.communicator import Communicator
-from mlp.parallel.data import DataParallel
-from mlp.parallel.sharded_state import ShardedState
-from mlp.parallel.sharded_units import ShardedBody, Unit, divide
+from mlp.parallel.data.replicated import DataParallel
+from mlp.parallel.sharded.state import ShardedState
+from mlp.parallel.sharded.units import ShardedBody, Unit, divide
 from mlp.parameter import ParameterVector
 from mlp.precision import MixedPrecision
 from mlp.regularizers import MaxNorm, Regularizer

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mlp.network import Network
 from mlp.optim.base import Optimizer
 from mlp.parallel.communicator import Communicator
-from mlp.parallel.sharded_units import Unit
+from mlp.parallel.sharded.units import Unit
 from mlp.parameter import ParameterVector, check_state
 
 Array = NDArray[Any]

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from mlp.losses import Loss
 from mlp.parallel.communicator import Communicator
-from mlp.parallel.pipeline_chunk import Chunk
-from mlp.parallel.pipeline_instructions import (
+from mlp.parallel.pipeline.chunk import Chunk
+from mlp.parallel.pipeline.instructions import (
     Backward,
     Forward,
     Instruction,
@@ -25,7 +25,7 @@ from mlp.parallel.pipeline_instructions import (
     SendActivations,
     SendGradients,
 )
-from mlp.parallel.pipeline_timeline import Interval
+from mlp.parallel.pipeline.timeline import Interval
 
 Array = NDArray[Any]
 

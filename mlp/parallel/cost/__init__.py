@@ -1,0 +1,1 @@
+"""A cost model: what a step of parallel training takes, for any number of ranks."""

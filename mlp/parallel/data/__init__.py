@@ -1,0 +1,1 @@
+"""Data parallelism: the whole network on every rank, the batch divided."""

@@ -1,0 +1,1 @@
+"""Pipeline parallelism: layers divided among ranks, microbatches following each other through them."""

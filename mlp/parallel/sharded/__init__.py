@@ -1,0 +1,1 @@
+"""Fully sharded data parallelism: optimizer, gradients and weights divided among ranks."""
