@@ -16,12 +16,8 @@ from mlp.parallel import Communicator, MPICommunicator, slice_sizes, slices
 from mlp.parallel.tensor.blocks import ParallelGatedMlp, ParallelMlp
 from mlp.parallel.tensor.state import gather_state
 
-TOKENS, FEATURES, HIDDEN, OUT = (
-    7,
-    5,
-    24,
-    6,
-)  # 24 hidden units are divisible by 1, 2, 3 and 4 ranks, 7 tokens by none
+# 24 hidden units are divisible by 1, 2, 3 and 4 ranks, 7 tokens by none.
+TOKENS, FEATURES, HIDDEN, OUT = 7, 5, 24, 6
 OPTIONS = {"weight_init": normal(0.5), "bias_init": normal(0.5), "rng": 3, "dtype": np.float64}
 STEPS = 20
 

@@ -112,13 +112,14 @@ def test_blocks_of_any_size(ranks, more_tokens, units, widths, gated, sequence_p
             np.testing.assert_allclose(gradients[name].data, p.grad, rtol=0, atol=1e-12 * abs(p.grad).max())
 
 
-def test_processes_give_the_bits_that_threads_give(tmp_path):
+@pytest.mark.parametrize("ranks", [2, 3, 4])
+def test_processes_give_the_bits_that_threads_give(ranks, tmp_path):
     pytest.importorskip("mpi4py", reason="mpi4py is not installed: python -m pip install 'mlp[parallel]'")
     script = Path(__file__).with_name("tensor_exercise.py")
-    launch = [sys.executable, "-m", "mlp.parallel.launch", "-n", "2", "--time-limit", "60", script, tmp_path]
+    launch = [sys.executable, "-m", "mlp.parallel.launch", "-n", ranks, "--time-limit", "60", script, tmp_path]
     run = subprocess.run([str(part) for part in launch], capture_output=True, text=True, timeout=90)
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
-    for rank, of_threads in enumerate(run_threads(exercise_all, 2)):
+    for rank, of_threads in enumerate(run_threads(exercise_all, ranks)):
         of_process = dict(np.load(tmp_path / f"rank{rank}.npz"))
         assert of_process.keys() == of_threads.keys()
         for name, array in of_threads.items():
