@@ -59,8 +59,11 @@ class Operation:
 
     def advance(self) -> None:
         """Take the next step if the requests of the last one are complete."""
-        if not self.process.MPI.Request.Testall(self.requests):
-            return
+        try:
+            if not self.process.MPI.Request.Testall(self.requests):
+                return
+        except self.process.MPI.Exception as error:  # MPI may notice first that a rank has been killed
+            raise CommunicatorError(f"{self.call} cannot finish: a rank is out of reach: {error}") from None
         self.requests = next(self.steps, None)
         if self.requests is None:
             self.is_done = True
@@ -182,7 +185,9 @@ class Process:
         os._exit(1)
 
     def _fail(self, kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-        self._excepthook(kind, error, traceback)
+        # Where a rank waited for one that is gone helps nobody; where one failed by itself does.
+        if not isinstance(error, CommunicatorError):
+            self._excepthook(kind, error, traceback)
         self.abort(f"{kind.__name__}: {error}")
 
     def _end(self) -> None:
