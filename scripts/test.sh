@@ -9,5 +9,5 @@ folder=$(cd "$(dirname "$0")/.." && pwd)
 source "$folder/scripts/setup.sh"
 prepare train test
 cd "$folder"
-# The matrices are small: more BLAS threads than one would only wait for each other.
-OPENBLAS_NUM_THREADS=${OPENBLAS_NUM_THREADS:-1} exec "$PYTHON" -m pytest "$@"
+# The matrices are small: more BLAS threads than one would only wait for each other. Two processes share the files.
+OPENBLAS_NUM_THREADS=${OPENBLAS_NUM_THREADS:-1} exec "$PYTHON" -m pytest -n 2 --dist loadfile "$@"
