@@ -146,7 +146,9 @@ def test_a_file_that_claims_too_much_is_not_read(saved, monkeypatch):
         load_arrays(saved[1])
 
 
-@pytest.mark.parametrize("metadata", [{"x": float("nan")}, {"x": float("inf")}, {"x": object()}], ids=["nan", "inf", "object"])
+@pytest.mark.parametrize(
+    "metadata", [{"x": float("nan")}, {"x": float("inf")}, {"x": object()}], ids=["nan", "inf", "object"]
+)
 def test_metadata_that_are_not_json_leave_the_old_file(saved, metadata):
     before = saved[1].read_bytes()
     with pytest.raises((TypeError, ValueError)):
