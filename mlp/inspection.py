@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from mlp.callbacks import Callback
 from mlp.checks import check_number
 from mlp.errors import InputError
-from mlp.layers import Layer, Sigmoid
+from mlp.layers import BatchNorm, Dropout, Layer, LayerNorm, RMSNorm, Sigmoid
 from mlp.network import Network
 from mlp.parameter import Parameter
 
@@ -33,7 +33,7 @@ Arrays = dict[str, NDArray[Any]]
 class NeuronActivity(Callback):
     """How often each hidden neuron is active, over all samples of an epoch as training saw them.
 
-    A hidden layer is every layer without parameters that is not the last; they are called hidden1, hidden2, ...
+    A hidden layer is every activation that is not the last layer; they are called hidden1, hidden2, ...
     With y_i(s) the output of neuron i for sample s (each with the weights of its own step), N samples, n neurons:
 
         p_i = #{s : y_i(s) > 0} / N                              (n,)
@@ -221,16 +221,22 @@ def steps_left(solver: Solver) -> int:
 
 
 def hidden_layers(network: Iterable[Layer]) -> dict[str, Layer]:
-    """{"hidden1": layer, ...}: the layers without parameters, in order, leaving out the network's last layer."""
-    activations = [layer for layer in list(network)[:-1] if not layer.parameters()]
+    """{"hidden1": layer, ...}: the activations in order, also inside containers, but for the last layer."""
+    others = Dropout | BatchNorm | LayerNorm | RMSNorm  # these may have no parameters, and are no neurons
+    activations = [a for a in leaves(network)[:-1] if not a.parameters() and not isinstance(a, others)]
     return {f"hidden{i}": layer for i, layer in enumerate(activations, start=1)}
+
+
+def leaves(network: Iterable[Layer]) -> list[Layer]:
+    """The layers that have no others inside, in order."""
+    return [inner for layer in network for inner in layer.walk() if not inner.children()]
 
 
 def weights(network: Iterable[Layer]) -> dict[str, Parameter]:
     """{"linear1": weight, ...}: the first parameter of each layer that has any, numbered within each class."""
     found: dict[str, Parameter] = {}
     count: Counter[str] = Counter()
-    for layer in network:
+    for layer in leaves(network):
         for p in list(layer.parameters().values())[:1]:
             kind = type(layer).__name__.lower()
             count[kind] += 1

@@ -23,6 +23,7 @@ from mlp import (
 )
 from mlp.initializers import normal
 from mlp.inspection import GradientFlow, NeuronActivity
+from mlp.layers import BatchNorm, Dropout, Residual
 from mlp.parameter import Parameter
 from mlp.solver import Interrupted, NotFinite
 
@@ -385,3 +386,12 @@ class TestResuming:
         second.load_state_dict(*first.state_dict())
         rows = list(second.fit(make_data()))
         assert [len([c for c in row if c.startswith(("hidden", "linear"))]) for row in rows] == [0, 15, 15]
+
+
+def test_dropout_is_no_hidden_layer_and_containers_are_looked_into():
+    block = Residual(Linear(6, 6), BatchNorm(6, affine=False), ReLU())
+    network = Network(Linear(6, 6), ReLU(), Dropout(0.5), block, Linear(6, 3), rng=0)
+    row = make_solver(network, [NeuronActivity(), GradientFlow()]).fit(make_data())[-1]
+    assert [name for name in row if name.endswith("_active")] == ["hidden1_active", "hidden2_active"]
+    norms = [name for name in row if name.endswith("_gradient_norm")]
+    assert norms == [f"linear{i}_gradient_norm" for i in (1, 2, 3)]
