@@ -8,27 +8,16 @@
 """
 
 import importlib
+import importlib.abc
+import importlib.machinery
+import sys
+from types import ModuleType
 from typing import Any
 
-from mlp import (
-    data,
-    gradcheck,
-    initializers,
-    inspection,
-    layers,
-    losses,
-    metrics,
-    network,
-    optim,
-    regularizers,
-    solver,
-)
-from mlp.callbacks import Callback, EarlyStopping, Progress
-from mlp.checkpoint import load, save
+from mlp import data, gradcheck, initializers, layers, losses, metrics, network, optim, solver
+from mlp.arrays import Array
+from mlp.checks import InputError
 from mlp.data import Dataset, load_mnist
-from mlp.errors import InputError
-from mlp.evaluation import evaluate
-from mlp.history import History
 from mlp.layers import (
     ELU,
     BatchNorm,
@@ -43,7 +32,6 @@ from mlp.layers import (
     Linear,
     LogSoftmax,
     Mlp,
-    Recompute,
     ReLU,
     ReLU6,
     Residual,
@@ -67,34 +55,75 @@ from mlp.losses import (
 )
 from mlp.network import Network
 from mlp.optim import SGD, AdaGrad, Adam, AdamW, RMSProp
+from mlp.parameter import Parameter
 from mlp.solver import Solver
+from mlp.solver.callbacks import Callback, EarlyStopping, Progress
+from mlp.solver.checkpoint import load, save
+from mlp.solver.evaluation import evaluate
+from mlp.solver.history import History
 
-# Parts that many programs never use: mlp.diagnosis is there all the same, and loaded when it is first named.
-AT_USE = (
-    "adversarial",
-    "bridges",
-    "calibration",
-    "diagnosis",
-    "ensemble",
-    "memory",
-    "parallel",
-    "plots",
-    "precision",
-    "quantization",
-    "rate_search",
-    "sanity",
-)
+# Rooms that many programs never enter: mlp.diagnosis is there all the same, and loaded when it is first named.
+AT_USE = ("bridges", "diagnosis", "efficiency", "parallel", "plots", "run", "studies")
+# Names that users know from before a part moved into its room: mlp.calibration is mlp.metrics.calibration.
+MOVED = {
+    "adversarial": "solver.adversarial",
+    "calibration": "metrics.calibration",
+    "callbacks": "solver.callbacks",
+    "checkpoint": "solver.checkpoint",
+    "config": "run.config",
+    "ensemble": "solver.ensemble",
+    "errors": "checks",
+    "evaluation": "solver.evaluation",
+    "experiments": "studies.experiments",
+    "history": "solver.history",
+    "inspection": "diagnosis.activity",
+    "memory": "efficiency.memory",
+    "precision": "efficiency.mixed_precision",
+    "quantization": "efficiency.quantization",
+    "rate_search": "diagnosis.rate_finder",
+    "regularizers": "optim.regularizers",
+    "report": "studies.report",
+    "sanity": "diagnosis.sanity",
+    "step": "solver.step",
+    "summary": "layers.summary",
+    "tracking": "run.tracking",
+}
+# The same for single names.
+MOVED_NAMES = {"Recompute": "efficiency"}
 
 
 def __getattr__(name: str) -> Any:
     if name in AT_USE:
         return importlib.import_module(f"mlp.{name}")
+    if name in MOVED:
+        return importlib.import_module(f"mlp.{MOVED[name]}")
+    if name in MOVED_NAMES:
+        return getattr(importlib.import_module(f"mlp.{MOVED_NAMES[name]}"), name)
     raise AttributeError(f"module 'mlp' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *AT_USE})
+    return sorted({*globals(), *AT_USE, *MOVED, *MOVED_NAMES})
 
+
+class _MovedFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Lets ``import mlp.calibration`` find the module where it is now."""
+
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> importlib.machinery.ModuleSpec | None:
+        package, _, name = fullname.partition(".")
+        return importlib.machinery.ModuleSpec(fullname, self) if package == "mlp" and name in MOVED else None
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
+        module = importlib.import_module(f"mlp.{MOVED[spec.name.partition('.')[2]]}")
+        spec.loader_state = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        assert module.__spec__ is not None
+        module.__spec__ = module.__spec__.loader_state  # it keeps the name under which it was loaded
+
+
+sys.meta_path.append(_MovedFinder())
 
 __version__ = "0.1.0"
 
@@ -104,6 +133,7 @@ __all__ = [
     "AdaGrad",
     "Adam",
     "AdamW",
+    "Array",
     "BatchNorm",
     "BinaryCrossEntropyLoss",
     "Callback",
@@ -130,12 +160,12 @@ __all__ = [
     "Mlp",
     "NLLLoss",
     "Network",
+    "Parameter",
     "Progress",
     "RMSNorm",
     "RMSProp",
     "ReLU",
     "ReLU6",
-    "Recompute",
     "Residual",
     "Sequential",
     "SiLU",
@@ -148,7 +178,6 @@ __all__ = [
     "evaluate",
     "gradcheck",
     "initializers",
-    "inspection",
     "layers",
     "load",
     "load_mnist",
@@ -156,7 +185,6 @@ __all__ = [
     "metrics",
     "network",
     "optim",
-    "regularizers",
     "save",
     "solver",
 ]

@@ -6,22 +6,10 @@ each of its pages is cleared again: for the arrays of a small network that takes
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
-# Vector instructions load 64 bytes; an array that starts on such a boundary never straddles cache lines.
-ALIGNMENT = 64
-
-
-def aligned_empty(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-    """An uninitialised C-contiguous array whose first byte lies on a 64-byte boundary."""
-    dtype = np.dtype(dtype)
-    size = int(np.prod(shape)) * dtype.itemsize
-    memory = np.empty(size + ALIGNMENT, np.uint8)
-    start = -memory.ctypes.data % ALIGNMENT
-    return memory[start : start + size].view(dtype).reshape(shape)
+from mlp.arrays import Array, aligned_empty
 
 
 class Lending:
@@ -50,9 +38,9 @@ class Buffers:
 
     def __init__(self, lending: Lending | None = None) -> None:
         self.lending = lending or Lending()
-        self._lent: dict[str, NDArray[Any]] = {}
+        self._lent: dict[str, Array] = {}
 
-    def empty(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+    def empty(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
         """An uninitialised array of this shape and dtype."""
         if not self.lending.is_on:
             return np.empty(shape, dtype)
@@ -65,6 +53,6 @@ class Buffers:
 class PassingBuffers(Buffers):
     """New memory at every call, also inside of lending: for results that nobody is to hold longer than needed."""
 
-    def empty(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+    def empty(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
         """An uninitialised array of this shape and dtype, free again once nobody refers to it."""
         return np.empty(shape, dtype)

@@ -1,4 +1,4 @@
-"""Checks of single arguments, so that every part of the library refuses them in the same words."""
+"""Checks of single arguments, so that every part of the library refuses them in the same words, and their error."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from mlp.errors import InputError
+
+class InputError(ValueError):
+    """Something the user gave is wrong: the message names the value, what is accepted, and where.
+
+    A ``ValueError``, so existing handlers catch it. The scripts print its message as one line and
+    exit with status 2; any other exception is a bug and shows its traceback.
+    """
 
 
 def check_dtype(dtype: DTypeLike) -> np.dtype[Any]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from mlp.errors import InputError
+from mlp.checks import InputError
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:

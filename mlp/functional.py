@@ -12,9 +12,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mlp.errors import InputError
+from mlp.arrays import Array
+from mlp.checks import InputError
 
-Array = NDArray[np.floating]
 Scratch = tuple[Array | None, Array | None]
 
 

@@ -26,8 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlp.checks import bind_arguments, check_number, find_name
-from mlp.errors import InputError
+from mlp.checks import InputError, bind_arguments, check_number, find_name
 
 Weights = NDArray[np.float64]
 Initializer = Callable[[tuple[int, ...], np.random.Generator], Weights]

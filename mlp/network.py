@@ -9,13 +9,14 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from mlp.arrays import Array
 from mlp.buffers import Lending
-from mlp.checks import check_dtype, check_integer
-from mlp.errors import InputError
+from mlp.checks import InputError, check_dtype, check_integer
 from mlp.functional import classify, sigmoid, softmax
 from mlp.initializers import Initializer
 from mlp.layers.base import Layer
 from mlp.layers.containers import Hook, Sequential
+from mlp.layers.summary import Text, find_non_finite, summarize
 from mlp.layers.tree import (
     check_places,
     choose_initializers,
@@ -25,9 +26,6 @@ from mlp.layers.tree import (
 )
 from mlp.losses import Loss
 from mlp.parameter import ParameterVector, check_state
-from mlp.summary import Text, find_non_finite, summarize
-
-Array = NDArray[np.floating[Any]]
 
 
 class Network:
@@ -75,7 +73,7 @@ class Network:
         """The layers f_1 ... f_n."""
         return self.body.layers
 
-    def forward(self, x: NDArray[Any]) -> Array:
+    def forward(self, x: Array) -> Array:
         """The scores for x (..., in_features), converted to the network's dtype: (..., out_features)."""
         return self.body.forward(self._as_input(x))
 
@@ -137,10 +135,10 @@ class Network:
     def training_step(
         self,
         x: Array,
-        targets: NDArray[Any],
+        targets: Array,
         loss: Loss,
         *,
-        sample_weight: NDArray[Any] | None = None,
+        sample_weight: Array | None = None,
         scale: float = 1.0,
         accumulate: bool = False,
         summed: bool = False,
@@ -171,7 +169,7 @@ class Network:
         with self.mode(training=False), self._lending:
             return self.forward(x)
 
-    def scores(self, x: NDArray[Any], batch_size: int = 1000) -> Array:
+    def scores(self, x: Array, batch_size: int = 1000) -> Array:
         """What ``forward`` gives in evaluation mode, in batches: memory stays small for any number of rows."""
         x = self._as_input(x)
         batch_size = check_integer("batch_size", batch_size, 1)
@@ -180,11 +178,11 @@ class Network:
                 return self.forward(x)
             return np.concatenate([self.forward(x[i : i + batch_size]) for i in range(0, len(x), batch_size)])
 
-    def predict(self, x: NDArray[Any]) -> NDArray[np.intp]:
+    def predict(self, x: Array) -> NDArray[np.intp]:
         """The class of the largest score of each row, or a single score's sign: x (..., in_features) -> (...)."""
         return classify(self.scores(x))
 
-    def predict_proba(self, x: NDArray[Any]) -> Array:
+    def predict_proba(self, x: Array) -> Array:
         """softmax of the scores, (..., classes): probabilities if the network was trained with cross-entropy.
 
         Of a single score its sigmoid, (..., 1): the probability of class 1, after binary cross-entropy.
@@ -200,7 +198,7 @@ class Network:
         """A copy of every parameter and of every running statistic under its name."""
         return {name: array.copy() for name, array in self._state().items()}
 
-    def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
         """Take all of it from ``state``. Raises ``InputError``, and changes nothing, unless it fits."""
         own = self._state()
         check_state(state, own)
@@ -240,7 +238,7 @@ class Network:
         """
         return Network(*fold_batch_norm(self.body.astype(self.dtype)).layers).eval()
 
-    def explain_non_finite(self, x: NDArray[Any]) -> str | None:
+    def explain_non_finite(self, x: Array) -> str | None:
         """Where the first value that is not finite comes from when this batch goes forward, or None."""
         with np.errstate(over="ignore"):
             return find_non_finite(self.layers, self._as_input(x))
@@ -249,7 +247,7 @@ class Network:
         """A table of the layers with their output shapes and parameter counts; a shared parameter counts once."""
         return summarize(self.body, self.dtype, batch_size)
 
-    def _as_input(self, x: NDArray[Any]) -> Array:
+    def _as_input(self, x: Array) -> Array:
         if not isinstance(x, np.ndarray):
             try:
                 x = np.asarray(x)
@@ -261,7 +259,7 @@ class Network:
             x = x.astype(self.dtype)
         return x
 
-    def __call__(self, x: NDArray[Any]) -> Array:
+    def __call__(self, x: Array) -> Array:
         return self.forward(x)
 
     def __iter__(self) -> Iterator[Layer]:

@@ -10,12 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mlp.buffers import ALIGNMENT, aligned_empty
-from mlp.errors import InputError
-
-Array = NDArray[np.floating[Any]]
+from mlp.arrays import ALIGNMENT, Array, aligned_empty
+from mlp.checks import InputError
 
 
 class Parameter:
@@ -25,7 +22,7 @@ class Parameter:
     vector that they are views into sees the change.
     """
 
-    def __init__(self, data: NDArray[Any], name: str = "") -> None:
+    def __init__(self, data: Array, name: str = "") -> None:
         self.name = name
         self._data: Array = data
         self._grad: Array = np.zeros_like(data)
@@ -38,7 +35,7 @@ class Parameter:
         return self._data
 
     @data.setter
-    def data(self, values: NDArray[Any]) -> None:
+    def data(self, values: Array) -> None:
         self._copy_into(self._data, values)
 
     @property
@@ -50,11 +47,11 @@ class Parameter:
         return self._grad
 
     @grad.setter
-    def grad(self, values: NDArray[Any]) -> None:
+    def grad(self, values: Array) -> None:
         self._copy_into(self._grad, values)
         self._cleared = False
 
-    def _copy_into(self, place: Array, values: NDArray[Any]) -> None:
+    def _copy_into(self, place: Array, values: Array) -> None:
         if values is place:  # after p.grad += ...
             return
         if np.shape(values) != place.shape:
@@ -80,7 +77,7 @@ class Parameter:
         """Forget the gradient. Nothing is written yet: the next ``accumulate`` overwrites instead of adding."""
         self._cleared = True
 
-    def accumulate(self, product: Callable[..., Array], *factors: NDArray[Any]) -> None:
+    def accumulate(self, product: Callable[..., Array], *factors: Array) -> None:
         """grad += product(*factors), where product takes ``out=``, as ``np.matmul`` does.
 
         The first call after ``zero_grad`` writes its result in place, which saves a pass over memory.
@@ -192,7 +189,7 @@ class ParameterVector:
         return f"ParameterVector({len(self)} parameters, {self.size:,} numbers, {self.dtype})"
 
 
-def check_state(state: Mapping[str, NDArray[Any]], own: Mapping[str, NDArray[Any]]) -> None:
+def check_state(state: Mapping[str, Array], own: Mapping[str, Array]) -> None:
     """Raise ``InputError`` unless ``state`` has exactly the names and shapes of ``own``, and its integers."""
     missing = [name for name in own if name not in state]
     extra = [name for name in state if name not in own]

@@ -58,7 +58,7 @@ def draw(results: dict[str, Any], ranks: int, to: Path) -> dict[str, Path]:
     from parallel_benchmark.schedules import simulated, timeline_of
 
     from mlp.plots import plot_pipeline, save_figure
-    from mlp.plots.parallel import plot_parallel
+    from mlp.studies.cost.figures import plot_parallel
 
     seen = machine_of(next(iter(results.values())), "together")
     files = {}

@@ -15,9 +15,18 @@ from typing import NoReturn
 # The report times single iterations: with one thread, as the runs are. Has to be set before NumPy is loaded.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from mlp.errors import InputError
-from mlp.experiments import ROOT, Experiment, load_results
-from mlp.report import EXPERIMENTS, NOTES, QUICK, QUICK_TIMING, TIMING, load_timing, measure_timing, write_report
+from mlp.checks import InputError
+from mlp.studies.experiments import ROOT, Experiment, load_results
+from mlp.studies.report import (
+    EXPERIMENTS,
+    NOTES,
+    QUICK,
+    QUICK_TIMING,
+    TIMING,
+    load_timing,
+    measure_timing,
+    write_report,
+)
 
 PROJECT = Path(__file__).resolve().parent.parent
 CONFIGS = PROJECT / "configs" / "experiments"

@@ -20,9 +20,9 @@ from typing import NoReturn
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from mlp.config import TRACKING, RunConfig
-from mlp.errors import InputError
-from mlp.experiments import ROOT, Experiment, find_experiment, list_experiments, run_all
+from mlp.checks import InputError
+from mlp.run.config import TRACKING, RunConfig
+from mlp.studies.experiments import ROOT, Experiment, find_experiment, list_experiments, run_all
 
 FOLDER = Path(__file__).resolve().parent.parent / "configs" / "experiments"
 

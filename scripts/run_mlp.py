@@ -19,7 +19,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 def main(arguments: list[str]) -> int:
     """Run as asked and return the exit status: 0 done, 1 diverged, 2 bad input, 130 interrupted."""
     try:
-        from mlp.command import main as run
+        from mlp.run.command import main as run
 
         return run(arguments, "run_mlp.py")
     except KeyboardInterrupt:

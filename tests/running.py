@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from mlp.checkpoint import load_arrays
+from mlp.solver.checkpoint import load_arrays
 
 PROJECT = Path(__file__).resolve().parents[1]
 SCRIPT = PROJECT / "scripts" / "run_mlp.py"

@@ -15,49 +15,41 @@ import mlp
 PACKAGE = Path(mlp.__file__).parent
 SCRIPTS = PACKAGE.parent / "scripts"
 
-# A unit, a module or a package of mlp, imports from the tiers above it in this table and, where that leads in no
+# A unit, a module or a room of mlp, imports from the tiers above it in this table and, where that leads in no
 # circle, from its own. Units that are only planned may stand here; every one that exists must.
 TIERS = [
-    {"errors"},
-    {"checks", "buffers", "files"},
+    {"checks", "arrays"},
+    {"buffers", "files", "registry"},
     {"functional", "initializers", "parameter"},
-    {"layers", "losses", "regularizers", "optim", "metrics", "calibration", "data"},
-    {"network", "summary", "gradcheck", "checkpoint", "memory", "precision", "quantization"},
-    {"adversarial", "callbacks", "evaluation", "history", "inspection", "interrupt", "record", "tracking"},
-    {"step", "ensemble", "sanity"},
-    {"diagnosis"},
-    {"rate_search"},
+    {"layers", "losses", "optim", "data", "metrics", "gradcheck"},
+    {"network"},
+    {"efficiency"},
     {"solver"},
-    {"plots", "parallel", "grading"},
+    {"parallel"},
+    {"plots"},
+    {"diagnosis"},
     {"mlp"},  # mlp/__init__.py, the names that users import; from here on they are put to use
-    {"config_files", "settings"},
-    {"config"},
-    {"building"},
-    {"bridges"},
-    {"arguments"},
     {"run"},
-    {"command"},
-    {"experiments"},
-    {"report"},
+    {"bridges", "studies", "grading"},
     {"scripts"},
 ]
 TIER = {unit: i for i, tier in enumerate(TIERS) for unit in tier}
 # Neighbours in a tier that must not know each other.
 STRANGERS = {("optim", "layers"), ("layers", "optim"), ("losses", "layers"), ("layers", "losses")}
 # A method that needs a later unit imports it when it is called.
-AT_USE = {("diagnosis", "plots"), ("history", "plots"), ("rate_search", "plots")}
+AT_USE = {("solver", "plots")}
 
 # Package -> the one file that imports it, or None where the plan leaves that open.
 OPTIONAL = {
-    "jsonargparse": "arguments.py",
+    "jsonargparse": "run/options.py",
     "matplotlib": "plots/figure.py",
     "mpi4py": "parallel/mpi.py",
     "onnx": "bridges/onnx_export.py",
     "sklearn": "bridges/estimators.py",
     "torch": None,
-    "tqdm": "callbacks/progress.py",
-    "wandb": "tracking.py",
-    "yaml": "config_files.py",
+    "tqdm": "solver/callbacks/progress.py",
+    "wandb": "run/tracking.py",
+    "yaml": "run/yaml_files.py",
 }
 # A class needs its base class when it is defined, not when it is used. So this file imports it at its top, and
 # nothing in mlp imports the file.

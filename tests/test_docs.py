@@ -7,8 +7,8 @@ import pytest
 
 import mlp
 from mlp import calibration, data, initializers, losses, metrics, optim, regularizers
-from mlp.config import SETTINGS
 from mlp.layers import ACTIVATIONS, Layer, base
+from mlp.run.config import SETTINGS
 
 PROJECT = Path(mlp.__file__).resolve().parents[1]
 PAGES = sorted([PROJECT / "README.md", *(PROJECT / "docs").glob("*.md")])
@@ -45,7 +45,7 @@ def public_tools() -> set[str]:
     found |= {loss.__name__ for loss in losses.LOSSES.values()}
     found |= set(optim.OPTIMIZERS) | set(optim.SCHEDULES) | {"WeightAverage", "ReduceOnPlateau"}
     found |= {"clip_by_norm", "clip_by_value"} | set(initializers.INITIALIZERS)
-    found |= {name for name, value in vars(regularizers).items() if _is_made_in(value, "mlp.regularizers")}
+    found |= {name for name, value in vars(regularizers).items() if _is_made_in(value, "mlp.optim.regularizers")}
     found |= set(data.augmentation.__all__) | set(data.preprocessing.__all__)
     found |= set(metrics.__all__) | set(calibration.__all__)
     return found - SCAFFOLDING

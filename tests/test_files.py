@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from mlp.errors import InputError
+from mlp.checks import InputError
 from mlp.files import make_folder, write_atomically, write_text
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlp.errors import InputError
+from mlp.checks import InputError
 from mlp.functional import (
     check_labels,
     erf,

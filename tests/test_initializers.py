@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlp import Linear
-from mlp.errors import InputError
+from mlp.checks import InputError
 from mlp.initializers import (
     FOR_ACTIVATION,
     INITIALIZERS,

@@ -10,22 +10,20 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from mlp.arrays import Array
 from mlp.bridges.training import OF_TRAINING, Training
-from mlp.checks import check_number
-from mlp.config import RunConfig
+from mlp.checks import InputError, check_number
 from mlp.data import Dataset
-from mlp.errors import InputError
 from mlp.functional import log_softmax, softmax
-from mlp.history import History
 from mlp.network import Network
-
-Array = NDArray[Any]
+from mlp.run.config import RunConfig
+from mlp.solver.history import History
 
 # float32 stays float32, everything else becomes float64.
 FLOATS = [np.float64, np.float32]
@@ -54,7 +52,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
     with the parameters that this training began with.
 
     Raises ``InputError``, which is a ``ValueError``, for parameters or data that cannot be right, and
-    ``mlp.solver.NotFinite`` if training diverges.
+    ``mlp.solver.loop.NotFinite`` if training diverges.
     """
 
     # The losses that make sense for it, the default first.

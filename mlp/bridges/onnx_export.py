@@ -10,7 +10,7 @@ import numpy as np
 from mlp import __version__
 from mlp.bridges.onnx_graph import Graph, Node
 from mlp.bridges.onnx_layers import WRITERS
-from mlp.errors import InputError
+from mlp.checks import InputError
 from mlp.files import write_atomically
 from mlp.network import Network
 

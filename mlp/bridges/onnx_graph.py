@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from mlp.errors import InputError
+from mlp.arrays import Array
+from mlp.checks import InputError
 from mlp.layers import Layer
 from mlp.network import Network
 from mlp.parameter import Parameter
 
-Array = NDArray[Any]
 Writer = Callable[..., str]
 
 

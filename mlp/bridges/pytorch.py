@@ -11,17 +11,15 @@ batches there.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from mlp.errors import InputError
+from mlp.arrays import Array
+from mlp.checks import InputError
 from mlp.layers import BatchNorm, Linear
 from mlp.network import Network
 from mlp.parameter import Parameter, check_state
-
-Array = NDArray[Any]
 
 COUNTER = "num_batches_tracked"
 

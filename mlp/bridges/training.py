@@ -6,20 +6,20 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mlp.building import (
+from mlp.arrays import Array
+from mlp.checks import InputError
+from mlp.data import Dataset
+from mlp.run.building import (
     make_callbacks,
     make_configured_loss,
     make_configured_optimizer,
     make_network,
     make_step_options,
 )
-from mlp.config import RunConfig
-from mlp.data import Dataset
-from mlp.errors import InputError
-from mlp.history import History
-from mlp.solver import Solver
+from mlp.run.config import RunConfig
+from mlp.solver.history import History
+from mlp.solver.loop import Solver
 
 # Settings of a run that describe network, loss and steps, and no more. The others are about data and records.
 OF_TRAINING = (
@@ -47,7 +47,7 @@ class Training:
         self.network = make_network(config, in_features, out_features, self.rng.spawn(1)[0])
         self.widths = in_features, out_features
         self.history = History()
-        self._optimizer: dict[str, NDArray[Any]] = {}
+        self._optimizer: dict[str, Array] = {}
         self._rest: dict[str, Any] = {}
 
     def fit(self, train: Dataset) -> Self:

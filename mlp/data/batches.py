@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from mlp.buffers import aligned_empty
-from mlp.checks import check_dtype, check_integer
-from mlp.data.dataset import Array, Dataset
-from mlp.errors import InputError
+from mlp.arrays import Array, aligned_empty
+from mlp.checks import InputError, check_dtype, check_integer
+from mlp.data.dataset import Dataset
 
 
 class Batches:

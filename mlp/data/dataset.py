@@ -5,17 +5,14 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from mlp.checks import check_dtype, check_number
+from mlp.arrays import Array
+from mlp.checks import InputError, check_dtype, check_number
 from mlp.data.labels import check_finite, read_labels
 from mlp.data.sampling import class_of, split_at_random, split_by_class
-from mlp.errors import InputError
-
-Array = NDArray[Any]
 
 
 class Dataset:

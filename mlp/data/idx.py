@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from mlp.errors import InputError
+from mlp.checks import InputError
 
 GZIP_MAGIC = b"\x1f\x8b"
 UINT8 = 0x08

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from mlp.checks import check_dtype, check_integer, check_number
-from mlp.errors import InputError
+from mlp.arrays import Array
+from mlp.checks import InputError, check_dtype, check_integer, check_number
 from mlp.functional import check_labels, one_hot
 
 if TYPE_CHECKING:
     from mlp.data.dataset import Dataset
 
-Array = NDArray[Any]
 # How far from 1 the sum of a distribution in float32 may be.
 SUM_TOLERANCE = 1e-5
 
@@ -135,9 +134,7 @@ def check_distributions(rows: Array, where: str) -> None:
         )
 
 
-def smooth_labels(
-    labels: NDArray[Any], num_classes: int, smoothing: float = 0.1, dtype: DTypeLike = np.float32
-) -> Array:
+def smooth_labels(labels: Array, num_classes: int, smoothing: float = 0.1, dtype: DTypeLike = np.float32) -> Array:
     """Labels as distributions over the classes: (1 - smoothing) Y + smoothing / K, shape (n, K), in ``dtype``.
 
     Y are the one-hot rows of the labels (n,), or the distributions (n, K) that were given. ``smoothing`` = 0 gives
@@ -155,7 +152,7 @@ def smooth_labels(
     return Y
 
 
-def as_distributions(targets: NDArray[Any], num_classes: int, dtype: np.dtype[Any], where: str) -> Array:
+def as_distributions(targets: Array, num_classes: int, dtype: np.dtype[Any], where: str) -> Array:
     """A new array (n, K): the one-hot rows of class labels (n,), or a copy of distributions (n, K)."""
     targets = np.asarray(targets)
     if targets.dtype.kind == "f":
@@ -166,7 +163,7 @@ def as_distributions(targets: NDArray[Any], num_classes: int, dtype: np.dtype[An
     return one_hot(targets, num_classes, dtype)
 
 
-def class_weights(labels: NDArray[Any], num_classes: int) -> NDArray[np.float64]:
+def class_weights(labels: Array, num_classes: int) -> NDArray[np.float64]:
     """Weights (K,) that give every class the same say in a mean: w_k = N / (K n_k), n_k samples of class k.
 
     Their mean over the samples is 1. Known as "balanced" class weights, after G. King & L. Zeng, "Logistic

@@ -3,14 +3,14 @@
 import hashlib
 import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlp.arrays import Array
+from mlp.checks import InputError
 from mlp.data.dataset import Dataset
 from mlp.data.idx import read_idx
-from mlp.errors import InputError
 
 SHIPPED = Path(__file__).parent / "mnist"
 # Both spellings are in circulation, packed and unpacked.
@@ -111,5 +111,5 @@ def _verify(paths: list[Path]) -> None:
             raise InputError(f"{path}: SHA-256 is {digest}, expected {wanted}; reinstall the package")
 
 
-def _size(images: NDArray[Any]) -> str:
+def _size(images: Array) -> str:
     return "×".join(map(str, images.shape[1:]))

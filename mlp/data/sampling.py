@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlp.errors import InputError
+from mlp.arrays import Array
+from mlp.checks import InputError
 
 if TYPE_CHECKING:
     from mlp.data.dataset import Dataset
@@ -88,6 +89,6 @@ def upsample(dataset: Dataset, rng: np.random.Generator) -> Dataset:
     return dataset[np.sort(np.concatenate(chosen))]
 
 
-def class_of(labels: NDArray[Any]) -> NDArray[np.intp]:
+def class_of(labels: Array) -> NDArray[np.intp]:
     """The class of each label: itself, or the most probable class of a distribution."""
     return labels.argmax(axis=1) if labels.dtype.kind == "f" else labels

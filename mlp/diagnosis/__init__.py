@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from numpy.typing import NDArray
-
+from mlp.arrays import Array
+from mlp.checks import InputError
 from mlp.diagnosis.findings import Diagnosis, Finding
 from mlp.diagnosis.histories import diagnose_history
 from mlp.diagnosis.networks import diagnose_network
 from mlp.diagnosis.observation import layer_statistics
 from mlp.diagnosis.statistics import LayerRow, LayerStatistics, ParameterRow
-from mlp.errors import InputError
-from mlp.history import History
 from mlp.losses import Loss
 from mlp.network import Network
+from mlp.solver.history import History
 
 __all__ = [
     "Diagnosis",
@@ -32,8 +29,8 @@ __all__ = [
 def diagnose(
     subject: Network | History,
     loss: Loss | None = None,
-    x: NDArray[Any] | None = None,
-    targets: NDArray[Any] | None = None,
+    x: Array | None = None,
+    targets: Array | None = None,
     *,
     error: ArithmeticError | None = None,
 ) -> Diagnosis:

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mlp.checks import InputError
 from mlp.diagnosis.findings import Diagnosis, Finding, find
-from mlp.errors import InputError
-from mlp.history import History
+from mlp.solver.history import History
 
 Curve = NDArray[np.float64]
 

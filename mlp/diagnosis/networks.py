@@ -6,21 +6,19 @@ import copy
 import math
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mlp.arrays import Array
 from mlp.diagnosis.findings import Diagnosis, Finding, find
 from mlp.diagnosis.observation import Observation, observe, trunk
+from mlp.diagnosis.sanity import expected_loss
 from mlp.diagnosis.statistics import LayerRow
 from mlp.layers import EmbeddedColumns, Embedding
 from mlp.layers.normalization import Normalization
 from mlp.losses import Loss
 from mlp.network import Network
-from mlp.sanity import expected_loss
 
-Array = NDArray[np.floating[Any]]
 # (name of a layer, a scale of what it gives), in the order in which the signal passes.
 Scales = list[tuple[str, float]]
 
@@ -51,7 +49,7 @@ LARGE_INPUT, SMALL_INPUT, OFF_CENTRE, UNEVEN = 10.0, 0.01, 10.0, 100.0
 ALIKE, NEGLIGIBLE = 1e-4, 1e-5
 
 
-def diagnose_network(network: Network, loss: Loss, x: NDArray[Any], targets: NDArray[Any]) -> Diagnosis:
+def diagnose_network(network: Network, loss: Loss, x: Array, targets: Array) -> Diagnosis:
     """What one forward and one backward pass of a batch show: see ``mlp.diagnosis.diagnose``."""
     observed = observe(network, loss, x, targets)
     broken = _not_finite(observed, network)

@@ -5,19 +5,17 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mlp.arrays import Array
+from mlp.checks import InputError
+from mlp.diagnosis.activity import norm
 from mlp.diagnosis.statistics import LayerRow, LayerStatistics, ParameterRow
-from mlp.errors import InputError
-from mlp.inspection import norm
 from mlp.layers import Layer, ReLU, ReLU6, Sequential, Sigmoid, Tanh
 from mlp.losses import Loss
 from mlp.network import Network
-
-Array = NDArray[np.floating[Any]]
 
 RECTIFIERS = (ReLU, ReLU6)
 # |dy/dx| of the layers that saturate, from their output. (Where ReLU6 is flat at 0, that is counted as dead.)
@@ -46,7 +44,7 @@ class Observation(NamedTuple):
         return self.scores.size // self.scores.shape[-1]
 
 
-def layer_statistics(network: Network, loss: Loss, x: NDArray[Any], targets: NDArray[Any]) -> LayerStatistics:
+def layer_statistics(network: Network, loss: Loss, x: Array, targets: Array) -> LayerStatistics:
     """One forward and one backward pass of the batch x (..., in_features), measured at every layer.
 
     For the output y of a layer: mean, std, smallest and largest entry, the shares of zeros, of dead and of
@@ -66,7 +64,7 @@ def layer_statistics(network: Network, loss: Loss, x: NDArray[Any], targets: NDA
     return observe(network, loss, x, targets).statistics
 
 
-def observe(network: Network, loss: Loss, x: NDArray[Any], targets: NDArray[Any]) -> Observation:
+def observe(network: Network, loss: Loss, x: Array, targets: Array) -> Observation:
     """The pass of ``layer_statistics``. The copy's parameters hold its gradients."""
     x = np.asarray(x)
     if x.size == 0:
@@ -125,7 +123,7 @@ def _watch(layer: Layer, rows: dict[Layer, LayerRow]) -> None:
     )
 
 
-def _measure(name: str, y: NDArray[Any], layer: Layer | None = None) -> LayerRow:
+def _measure(name: str, y: Array, layer: Layer | None = None) -> LayerRow:
     units = y.reshape(-1, y.shape[-1]).astype(np.float64)
     slope = next((slope for kind, slope in SLOPES.items() if isinstance(layer, kind)), None)
     return LayerRow(

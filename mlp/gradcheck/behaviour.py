@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mlp.gradcheck.numeric import Array
+from mlp.arrays import Array
 from mlp.gradcheck.subject import Subject
 
 
@@ -25,7 +24,7 @@ def owned(value: Any) -> Array:
     return np.array(value, dtype=np.float64)
 
 
-def run(subject: Subject, x: NDArray[Any], upstream: Array) -> Pass:
+def run(subject: Subject, x: Array, upstream: Array) -> Pass:
     """One forward and backward on copies of the arguments, adding to whatever gradients there are."""
     output = owned(subject.forward(x.copy()))
     returned = subject.backward(upstream.copy())
@@ -51,9 +50,9 @@ def times(factor: float, a: Array | None) -> Array | None:
 
 def find_misbehaviour(
     make: Callable[[], Subject],
-    x: NDArray[Any],
+    x: Array,
     upstream: Array,
-    other: NDArray[Any],
+    other: Array,
     input_name: str,
 ) -> list[str]:
     """Run fresh copies through calls whose results are known, and name each rule that was broken.
@@ -72,7 +71,7 @@ def find_misbehaviour(
     return found + _history(make, x, upstream, other)
 
 
-def _changed_arguments(subject: Subject, x: NDArray[Any], upstream: Array, name: str) -> list[str]:
+def _changed_arguments(subject: Subject, x: Array, upstream: Array, name: str) -> list[str]:
     found = []
     given_x, given_upstream = x.copy(), upstream.copy()
     output = subject.forward(given_x)
@@ -91,7 +90,7 @@ def _changed_arguments(subject: Subject, x: NDArray[Any], upstream: Array, name:
     return found
 
 
-def _overwritten_results(subject: Subject, x: NDArray[Any], upstream: Array, other: NDArray[Any]) -> list[str]:
+def _overwritten_results(subject: Subject, x: Array, upstream: Array, other: Array) -> list[str]:
     found = []
     first = subject.forward(x.copy())
     gradient = subject.backward(upstream.copy())
@@ -105,7 +104,7 @@ def _overwritten_results(subject: Subject, x: NDArray[Any], upstream: Array, oth
     return found
 
 
-def _history(make: Callable[[], Subject], x: NDArray[Any], upstream: Array, other: NDArray[Any]) -> list[str]:
+def _history(make: Callable[[], Subject], x: Array, upstream: Array, other: Array) -> list[str]:
     """Gradients add up until they are cleared, and otherwise no call knows of the calls before it."""
     found = []
     subject = make()

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mlp.errors import InputError
+from mlp.arrays import Array
+from mlp.checks import InputError
 from mlp.gradcheck.behaviour import Pass, find_misbehaviour, owned, run
 from mlp.gradcheck.checker import Checker
 from mlp.gradcheck.result import GradcheckResult
@@ -165,7 +165,7 @@ def check_function(
     )
 
 
-def _numeric(values: Any, name: str, keep_integers: bool = False) -> NDArray[Any]:
+def _numeric(values: Any, name: str, keep_integers: bool = False) -> Array:
     """A float64 copy of an argument, whatever its dtype and strides."""
     try:
         array = np.asarray(values)
@@ -185,7 +185,7 @@ def _numeric(values: Any, name: str, keep_integers: bool = False) -> NDArray[Any
 def _check(
     title: str,
     make: Callable[[], Subject],
-    x: NDArray[Any],
+    x: Array,
     *,
     rng: Rng,
     rtol: float,

@@ -1,13 +1,12 @@
 """Takes the arrays of one subject, input and parameters, and collects their comparisons and mistakes."""
 
 from collections import defaultdict
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mlp.arrays import Array
 from mlp.gradcheck.mistakes import Evidence, explain, explain_shape
-from mlp.gradcheck.numeric import Array, Differences, compare
+from mlp.gradcheck.numeric import Differences, compare
 from mlp.gradcheck.result import Comparison
 from mlp.gradcheck.subject import Subject
 
@@ -18,7 +17,7 @@ class Checker:
     def __init__(
         self,
         subject: Subject,
-        x: NDArray[Any],
+        x: Array,
         upstream: Array,
         rng: np.random.Generator,
         rtol: float,
@@ -39,7 +38,7 @@ class Checker:
         x = self._moving.copy() if self._forward_spoils_input else self._moving
         return np.array(self.subject.forward(x), dtype=np.float64).reshape(-1)
 
-    def check(self, name: str, array: NDArray[Any], gradient: Array | None, is_input: bool = False) -> None:
+    def check(self, name: str, array: Array, gradient: Array | None, is_input: bool = False) -> None:
         """Compare ``gradient`` with numeric derivatives with respect to ``array`` (the input: ``x``)."""
         problem = self._unusable(name, array, gradient, is_input)
         if gradient is None or problem:
@@ -64,7 +63,7 @@ class Checker:
             )
             self._explained[explain(evidence)].append(name)
 
-    def _unusable(self, name: str, array: NDArray[Any], gradient: Array | None, is_input: bool) -> str:
+    def _unusable(self, name: str, array: Array, gradient: Array | None, is_input: bool) -> str:
         """Why a gradient cannot be compared at all; empty if it can."""
         if gradient is None:
             if is_input:

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlp.gradcheck.numeric import Array, Differences
+from mlp.arrays import Array
+from mlp.gradcheck.numeric import Differences
 
 # Two gradients match if they agree to this fraction (and the noise): far below any mistake, above any noise.
 MATCH = 1e-6
@@ -21,9 +21,9 @@ class Evidence:
     is_input: bool
     analytic: Array  # every entry, also those that were not checked
     differences: Differences
-    x: NDArray[Any]
+    x: Array
     upstream: Array | None  # None for a loss, which has none
-    labels: NDArray[Any] | None = None  # the targets of a loss
+    labels: Array | None = None  # the targets of a loss
 
 
 def explain_shape(name: str, got: tuple[int, ...], expected: tuple[int, ...], batch: tuple[int, ...]) -> str:

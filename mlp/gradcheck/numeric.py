@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from mlp.arrays import Array
 
 EPS = float(np.finfo(np.float64).eps)
 STEP = EPS ** (1 / 3)
@@ -80,7 +80,7 @@ class Rung:
 class Probe:
     """Moves single entries of ``array`` and watches ``G · evaluate()``; ``evaluate`` returns a flat copy."""
 
-    def __init__(self, evaluate: Callable[[], Array], upstream: Array, array: NDArray[Any]) -> None:
+    def __init__(self, evaluate: Callable[[], Array], upstream: Array, array: Array) -> None:
         self.evaluate, self.array, self.weights = evaluate, array, upstream.reshape(-1)
         self.base = evaluate()
         # A small output may be the difference of large terms, hence at least the typical size (a median:
@@ -198,7 +198,7 @@ def _best_rung(rungs: list[Rung], size: float, tiny: float) -> Slope:
 def compare(
     evaluate: Callable[[], Array],
     upstream: Array,
-    array: NDArray[Any],
+    array: Array,
     analytic: Array,
     entries: NDArray[np.intp],
     rtol: float,

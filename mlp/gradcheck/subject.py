@@ -7,22 +7,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mlp.errors import InputError
+from mlp.arrays import Array
+from mlp.checks import InputError
 
 
 @dataclass
 class Subject:
     """``backward`` takes the upstream gradient; a ``scalar`` subject (a loss) has none and is given 1."""
 
-    forward: Callable[[NDArray[Any]], Any]
-    backward: Callable[[NDArray[Any]], Any]
+    forward: Callable[[Array], Any]
+    backward: Callable[[Array], Any]
     parameters: dict[str, Any] = field(default_factory=dict)
     clear: Callable[[], None] = lambda: None
     scalar: bool = False
     # Targets are the caller's too: the array that the loss was given, and what it must still be afterwards.
-    targets: tuple[NDArray[Any], NDArray[Any]] | None = None
+    targets: tuple[Array, Array] | None = None
 
 
 def named_parameters(owner: Any) -> dict[str, Any]:
@@ -95,20 +95,20 @@ def layer_subject(layer: Any, input_gradient: bool) -> Subject:
     parameters = named_parameters(twin)
     keyword = "input_gradient" in _argument_names(twin.backward)
 
-    def backward(upstream: NDArray[Any]) -> Any:
+    def backward(upstream: Array) -> Any:
         return twin.backward(upstream, input_gradient=input_gradient) if keyword else twin.backward(upstream)
 
     return Subject(_repeatable(twin), backward, parameters, _clearing(twin, parameters))
 
 
-def _repeatable(layer: Any) -> Callable[[NDArray[Any]], Any]:
+def _repeatable(layer: Any) -> Callable[[Array], Any]:
     """The layer's forward pass with the same random numbers at every call: a changing mask has no derivative."""
     if not hasattr(layer, "snapshot") or not any(layer.snapshot()):
-        forward: Callable[[NDArray[Any]], Any] = layer.forward
+        forward: Callable[[Array], Any] = layer.forward
         return forward
     start = layer.snapshot()
 
-    def repeat(x: NDArray[Any]) -> Any:
+    def repeat(x: Array) -> Any:
         layer.restore(start)
         return layer.forward(x)
 
@@ -123,7 +123,7 @@ def loss_subject(loss: Any, targets: Any, sample_weight: Any = None) -> Subject:
         given = given.astype(np.float64)
     weights = () if sample_weight is None else (np.array(sample_weight, np.float64),)
 
-    def forward(scores: NDArray[Any]) -> Any:
+    def forward(scores: Array) -> Any:
         value = twin.forward(scores, given, *weights)
         if np.size(value) != 1:
             raise InputError(f"a loss must return one number, {type(loss).__name__} gave shape {np.shape(value)}")
@@ -147,10 +147,10 @@ def network_subject(network: Any, loss: Any, targets: Any, input_gradient: bool)
 
 def function_subject(f: Callable[..., Any], gradient: Callable[..., Any]) -> Subject:
     """A bare function with ``gradient(x, upstream)``, or ``gradient(x)`` if ``f`` gives one number."""
-    last: list[NDArray[Any]] = []
+    last: list[Array] = []
     alone = len(_argument_names(gradient, required=True)) == 1
 
-    def forward(x: NDArray[Any]) -> Any:
+    def forward(x: Array) -> Any:
         last[:] = [x]
         value = f(x)
         if alone and np.size(value) != 1:
@@ -160,7 +160,7 @@ def function_subject(f: Callable[..., Any], gradient: Callable[..., Any]) -> Sub
             )
         return value
 
-    def backward(upstream: NDArray[Any]) -> Any:
+    def backward(upstream: Array) -> Any:
         return gradient(last[0]) if alone else gradient(last[0], upstream)
 
     return Subject(forward, backward, scalar=alone)

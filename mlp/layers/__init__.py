@@ -1,5 +1,8 @@
 """The layers, by family: a forward and a hand-written backward side by side in every class."""
 
+import importlib
+from typing import Any
+
 from mlp.layers.activations import (
     ACTIVATIONS,
     ELU,
@@ -20,20 +23,16 @@ from mlp.layers.activations import (
 from mlp.layers.base import Layer
 from mlp.layers.batch_norm import BatchNorm
 from mlp.layers.blocks import GatedMlp, Mlp
-from mlp.layers.compression import Compressed
 from mlp.layers.containers import Container, Residual, Sequential
 from mlp.layers.dropout import Dropout
 from mlp.layers.embedding import EmbeddedColumns, Embedding
 from mlp.layers.linear import Linear
 from mlp.layers.normalization import LayerNorm, RMSNorm
-from mlp.layers.quantized import QuantizedLinear
-from mlp.layers.recompute import Recompute
 
 __all__ = [
     "ACTIVATIONS",
     "ELU",
     "BatchNorm",
-    "Compressed",
     "Container",
     "Dropout",
     "EmbeddedColumns",
@@ -47,11 +46,9 @@ __all__ = [
     "Linear",
     "LogSoftmax",
     "Mlp",
-    "QuantizedLinear",
     "RMSNorm",
     "ReLU",
     "ReLU6",
-    "Recompute",
     "Residual",
     "Sequential",
     "SiLU",
@@ -62,3 +59,10 @@ __all__ = [
     "make_activation",
     "register_activation",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Layers that have moved to ``mlp.efficiency``, under the names they had here."""
+    if name in ("Compressed", "QuantizedLinear", "Recompute"):
+        return getattr(importlib.import_module("mlp.efficiency"), name)
+    raise AttributeError(f"module 'mlp.layers' has no attribute {name!r}")

@@ -7,14 +7,12 @@ from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
+from mlp.arrays import Array
 from mlp.buffers import Buffers, Lending
-from mlp.checks import check_dtype
-from mlp.errors import InputError
+from mlp.checks import InputError, check_dtype
 from mlp.parameter import Parameter
-
-Array = NDArray[np.floating[Any]]
 
 
 class Layer:
@@ -184,7 +182,7 @@ class Layer:
         """Shape of y for an x of this shape; elementwise layers keep it."""
         return input_shape
 
-    def empty(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+    def empty(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
         """Uninitialised memory for a result: the caller's own, or lent inside a training step."""
         return self.buffers.empty(name, shape, dtype)
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
-from mlp.checks import check_dtype, check_number
-from mlp.errors import InputError
+from mlp.arrays import Array
+from mlp.checks import InputError, check_dtype, check_number
 from mlp.functional import ones
 from mlp.layers.base import check_features
 from mlp.layers.linear import Linear
 from mlp.layers.normalization import Normalization
-
-Array = NDArray[np.floating[Any]]
 
 
 class BatchNorm(Normalization):

@@ -5,18 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
+from mlp.arrays import Array
 from mlp.buffers import Lending
-from mlp.checks import check_integer
-from mlp.errors import InputError
+from mlp.checks import InputError, check_integer
 from mlp.initializers import Initializer, zeros
 from mlp.layers.activations import make_activation
 from mlp.layers.base import Layer, check_upstream
 from mlp.layers.containers import Container
 from mlp.layers.linear import Linear
-
-Array = NDArray[np.floating[Any]]
 
 # Of a packed first layer: the first is flash-attention's, the second Megatron's.
 ORDERS = ("value_first", "gate_first")

@@ -7,12 +7,11 @@ from itertools import repeat
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mlp.errors import InputError
+from mlp.arrays import Array
+from mlp.checks import InputError
 from mlp.layers.base import Layer
 
-Array = NDArray[np.floating[Any]]
 Hook = Callable[[Layer, Array], None]
 
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from mlp.checks import check_dtype, check_integer
-from mlp.errors import InputError
+from mlp.arrays import Array
+from mlp.checks import InputError, check_dtype, check_integer
 from mlp.initializers import Initializer, normal
 from mlp.layers.base import Layer, check_features, check_upstream
 from mlp.layers.containers import Container
 from mlp.parameter import Parameter
-
-Array = NDArray[np.floating[Any]]
 
 
 class Embedding(Layer):
@@ -54,7 +51,7 @@ class Embedding(Layer):
     def reset_parameters(self, rng: np.random.Generator) -> None:
         self.weight.data = self.weight_init(self.weight.shape, rng)
 
-    def forward(self, x: NDArray[Any]) -> Array:
+    def forward(self, x: Array) -> Array:
         indices = self._as_indices(x)
         self.saved = indices
         y = self.empty("y", (*x.shape, self.embedding_dim), self.weight.dtype)
@@ -70,7 +67,7 @@ class Embedding(Layer):
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         return (*input_shape, self.embedding_dim)
 
-    def _as_indices(self, x: NDArray[Any]) -> NDArray[np.intp]:
+    def _as_indices(self, x: Array) -> NDArray[np.intp]:
         with np.errstate(invalid="ignore"):  # what has no integer differs from what it is converted to
             indices = x.astype(np.intp)
         wrong = (indices != x) | (indices < 0) | (indices >= self.num_embeddings)
@@ -84,7 +81,7 @@ class Embedding(Layer):
         return f"Embedding({self.num_embeddings}, {self.embedding_dim})"
 
 
-def add_rows(indices: NDArray[np.intp], rows: Array, length: NDArray[Any], out: Array | None = None) -> Array:
+def add_rows(indices: NDArray[np.intp], rows: Array, length: Array, out: Array | None = None) -> Array:
     """out[i] = sum of the rows whose index is i: (n,) and (n, d) -> (length, d), zeros where no index points."""
     if out is None:
         out = np.empty((int(length), rows.shape[1]), rows.dtype)

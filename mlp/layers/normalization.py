@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
+from mlp.arrays import Array
 from mlp.checks import check_dtype, check_integer, check_number
 from mlp.functional import ones
 from mlp.layers.base import Layer, check_features, check_upstream
 from mlp.parameter import Parameter
-
-Array = NDArray[np.floating[Any]]
 
 
 class Normalization(Layer):

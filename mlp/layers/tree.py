@@ -6,17 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mlp.errors import InputError
+from mlp.arrays import Array
+from mlp.checks import InputError
 from mlp.initializers import Initializer, for_activation, make_initializer
 from mlp.layers.activations import ACTIVATIONS
 from mlp.layers.base import Layer
 from mlp.layers.batch_norm import BatchNorm
-from mlp.layers.compression import Compressed
 from mlp.layers.containers import Sequential
 from mlp.layers.linear import Linear
-from mlp.layers.recompute import Recompute
 from mlp.parameter import Parameter
 
 
@@ -49,7 +47,7 @@ def name_places(body: Layer) -> list[Parameter]:
 
 def convert_statistics(body: Layer, dtype: np.dtype[Any]) -> None:
     """Bring all running statistics to ``dtype``, but for integers; those that are shared stay so."""
-    converted: dict[int, NDArray[Any]] = {}
+    converted: dict[int, Array] = {}
     for layer in body.walk():
         for name in layer.statistic_names:
             array = getattr(layer, name)
@@ -89,8 +87,7 @@ def fold_batch_norm(body: Sequential) -> Sequential:
 
 
 def _fold_inside(layer: Layer) -> Layer:
-    # The copy is for use: nothing is remembered in it, so nothing need be forgotten.
-    if isinstance(layer, Sequential) and type(layer) in (Sequential, Recompute, Compressed):
+    if isinstance(layer, Sequential):
         return fold_batch_norm(layer)
     for name, child in list(vars(layer).items()):
         if isinstance(child, Layer):

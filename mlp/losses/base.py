@@ -14,12 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mlp.arrays import Array
 from mlp.buffers import Buffers
-from mlp.checks import bind_arguments, find_name
-from mlp.errors import InputError
+from mlp.checks import InputError, bind_arguments, find_name
 from mlp.functional import check_labels
 
-Array = NDArray[np.floating[Any]]
 Labels = NDArray[np.integer[Any]]
 # How much each sample counts in the loss: one number if all count alike, else a column (N, 1).
 Share = float | Array
@@ -78,7 +77,7 @@ class Loss:
         self._rows: Array = np.eye(0)
         self._rows_value = 1.0
 
-    def forward(self, scores: Array, targets: NDArray[Any], sample_weight: NDArray[Any] | None = None) -> float:
+    def forward(self, scores: Array, targets: Array, sample_weight: Array | None = None) -> float:
         """The loss of these scores."""
         raise NotImplementedError(f"{type(self).__name__} needs a forward method")
 
@@ -88,7 +87,7 @@ class Loss:
             raise InputError(f"{type(self).__name__}: backward needs a forward pass first")
         return self.saved if self.buffers.lending.is_on else self.saved.copy()
 
-    def __call__(self, scores: Array, targets: NDArray[Any], sample_weight: NDArray[Any] | None = None) -> float:
+    def __call__(self, scores: Array, targets: Array, sample_weight: Array | None = None) -> float:
         return self.forward(scores, targets, sample_weight)
 
     def __repr__(self) -> str:
@@ -98,12 +97,12 @@ class Loss:
         """The options as one would write them, those at their default left out."""
         return [] if self.reduction == "mean" else [f"reduction={self.reduction!r}"]
 
-    def empty(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    def empty(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         """Uninitialised memory: new, or lent inside a training step."""
         return self.buffers.empty(name, shape, dtype)
 
     def share(
-        self, scores: Array, sample_weight: ArrayLike | None = None, class_factor: NDArray[Any] | None = None
+        self, scores: Array, sample_weight: ArrayLike | None = None, class_factor: Array | None = None
     ) -> Share:
         """How much each sample counts in L: w_i / weight for a mean, w_i for a sum. Sets ``weight``.
 
@@ -115,7 +114,7 @@ class Loss:
         self.weight = float(w.sum() if class_factor is None else w @ class_factor)
         return (w * self._set_scale(scores)).astype(scores.dtype)[:, np.newaxis]
 
-    def equal_share(self, scores: Array, class_factor: NDArray[Any] | None = None) -> float:
+    def equal_share(self, scores: Array, class_factor: Array | None = None) -> float:
         """The same without sample weights: 1/N for a mean, 1 for a sum."""
         self.weight = float(scores.size // scores.shape[-1] if class_factor is None else class_factor.sum())
         return self._set_scale(scores)
@@ -204,7 +203,7 @@ def check_weights(name: str, weights: Sequence[float] | ArrayLike) -> tuple[floa
     return tuple(values.tolist())
 
 
-def _finite_and_not_negative(name: str, weights: NDArray[Any]) -> NDArray[np.float64]:
+def _finite_and_not_negative(name: str, weights: Array) -> NDArray[np.float64]:
     values = weights.astype(np.float64)
     wrong = values[~((values >= 0) & (values < np.inf))]
     if wrong.size:

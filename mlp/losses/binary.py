@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mlp.checks import check_number
-from mlp.errors import InputError
+from mlp.arrays import Array
+from mlp.checks import InputError, check_number
 from mlp.functional import sigmoid
 from mlp.losses.base import (
-    Array,
     Loss,
     check_class_labels,
     check_scores,
@@ -56,7 +53,7 @@ class BinaryCrossEntropyLoss(Loss):
     def written_options(self) -> list[str]:
         return super().written_options() + ([] if self.pos_weight is None else [f"pos_weight={self.pos_weight!r}"])
 
-    def forward(self, scores: Array, targets: NDArray[Any], sample_weight: NDArray[Any] | None = None) -> float:
+    def forward(self, scores: Array, targets: Array, sample_weight: Array | None = None) -> float:
         s = check_scores(self, scores)
         t = self._answers(s, scores, np.asarray(targets))
         share = self.share(scores, sample_weight)
@@ -78,7 +75,7 @@ class BinaryCrossEntropyLoss(Loss):
         grad *= share
         return self.keep(loss, grad, scores.shape)
 
-    def _answers(self, s: Array, scores: Array, t: NDArray[Any]) -> NDArray[Any]:
+    def _answers(self, s: Array, scores: Array, t: Array) -> Array:
         """The targets as (N, K)."""
         if t.shape == scores.shape or (s.shape[1] == 1 and t.shape == scores.shape[:-1]):
             if t.dtype.kind not in "fiub" or (t.size and not (t.min() >= 0 and t.max() <= 1)):

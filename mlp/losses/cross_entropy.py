@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlp.checks import check_number
-from mlp.errors import InputError
+from mlp.arrays import Array
+from mlp.checks import InputError, check_number
 from mlp.functional import ones
 from mlp.losses.base import (
-    Array,
     Loss,
     Share,
     check_class_labels,
@@ -64,7 +62,7 @@ class CategoricalLoss(Loss):
         return c
 
     def weigh_targets(
-        self, s: Array, scores: Array, targets: NDArray[Any], sample_weight: NDArray[Any] | None
+        self, s: Array, scores: Array, targets: Array, sample_weight: Array | None
     ) -> tuple[Array, Share]:
         """A with A_ik = share_i c_k q_ik, so that L = - sum A log p, and its row sums: a number if equal."""
         targets = np.asarray(targets)
@@ -81,7 +79,7 @@ class CategoricalLoss(Loss):
         return A, A.sum(axis=1, keepdims=True)
 
     def _weigh_distributions(
-        self, s: Array, scores: Array, targets: NDArray[Any], sample_weight: NDArray[Any] | None
+        self, s: Array, scores: Array, targets: Array, sample_weight: Array | None
     ) -> tuple[Array, Share]:
         t = check_distributions(self, targets)
         c = None if self.class_weight is None else self._class_weights(s.shape[1])
@@ -95,7 +93,7 @@ class CategoricalLoss(Loss):
         return A, A.sum(axis=1, keepdims=True)
 
 
-def check_distributions(loss: Loss, targets: NDArray[Any]) -> NDArray[Any]:
+def check_distributions(loss: Loss, targets: Array) -> Array:
     """The targets as (N, K). Raises ``InputError`` unless each row is finite, >= 0, and sums to 1 within 1e-4."""
     t = targets.reshape(-1, targets.shape[-1])
     if t.dtype.kind not in "fiu":
@@ -138,7 +136,7 @@ class CrossEntropyLoss(CategoricalLoss):
     Szegedy, Vanhoucke, Ioffe, Shlens & Wojna, "Rethinking the Inception architecture", CVPR 2016.
     """
 
-    def forward(self, scores: Array, targets: NDArray[Any], sample_weight: NDArray[Any] | None = None) -> float:
+    def forward(self, scores: Array, targets: Array, sample_weight: Array | None = None) -> float:
         s = check_scores(self, scores)
         A, mass = self.weigh_targets(s, scores, targets, sample_weight)  # q / N and 1 / N without weights
         z = np.subtract(s, row_max(s), out=self.empty("z", s.shape, s.dtype))
@@ -170,7 +168,7 @@ class NLLLoss(CategoricalLoss):
     def __init__(self, reduction: str = "mean", class_weight: Sequence[float] | None = None) -> None:
         super().__init__(reduction, class_weight=class_weight)
 
-    def forward(self, scores: Array, targets: NDArray[Any], sample_weight: NDArray[Any] | None = None) -> float:
+    def forward(self, scores: Array, targets: Array, sample_weight: Array | None = None) -> float:
         log_p = check_scores(self, scores)
         if log_p.max(initial=0) > LOG_TOLERANCE:
             raise InputError(

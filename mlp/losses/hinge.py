@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-from mlp.checks import check_number
-from mlp.errors import InputError
+from mlp.arrays import Array
+from mlp.checks import InputError, check_number
 from mlp.functional import ones
 from mlp.losses.base import (
-    Array,
     Labels,
     Loss,
     check_class_labels,
@@ -51,7 +47,7 @@ class HingeLoss(Loss):
         kind = [] if self.kind == "weston-watkins" else [f"kind={self.kind!r}"]
         return [f"margin={self.margin:g}", *super().written_options(), *kind]
 
-    def forward(self, scores: Array, targets: Labels, sample_weight: NDArray[Any] | None = None) -> float:
+    def forward(self, scores: Array, targets: Labels, sample_weight: Array | None = None) -> float:
         s = check_scores(self, scores)
         y = check_class_labels(self, scores, targets)
         N, K = s.shape

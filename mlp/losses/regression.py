@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-from mlp.checks import check_positive
-from mlp.errors import InputError
-from mlp.losses.base import Array, Loss, check_class_labels, check_scores, register_loss
+from mlp.arrays import Array
+from mlp.checks import InputError, check_positive
+from mlp.losses.base import Loss, check_class_labels, check_scores, register_loss
 
 
 class RegressionLoss(Loss):
@@ -20,7 +17,7 @@ class RegressionLoss(Loss):
 
     reductions = ("mean", "sum", "element_mean")
 
-    def difference(self, scores: Array, targets: NDArray[Any]) -> Array:
+    def difference(self, scores: Array, targets: Array) -> Array:
         """d = s - t, (N, K). Raises ``InputError`` unless targets are real numbers that fit, or class labels."""
         s = check_scores(self, scores)
         t = np.asarray(targets)
@@ -45,7 +42,7 @@ class MSELoss(RegressionLoss):
     that no number holds: their loss is inf.
     """
 
-    def forward(self, scores: Array, targets: NDArray[Any], sample_weight: NDArray[Any] | None = None) -> float:
+    def forward(self, scores: Array, targets: Array, sample_weight: Array | None = None) -> float:
         d = self.difference(scores, targets)
         share = self.share(scores, sample_weight)
         if self.reduction == "element_mean":
@@ -67,7 +64,7 @@ class MAELoss(RegressionLoss):
     Laplace, "Mémoire sur la probabilité des causes par les évènements", 1774.
     """
 
-    def forward(self, scores: Array, targets: NDArray[Any], sample_weight: NDArray[Any] | None = None) -> float:
+    def forward(self, scores: Array, targets: Array, sample_weight: Array | None = None) -> float:
         d = self.difference(scores, targets)
         share = self.share(scores, sample_weight)
         slope = np.sign(d, out=self.empty("slope", d.shape, d.dtype))
@@ -97,7 +94,7 @@ class HuberLoss(RegressionLoss):
     def written_options(self) -> list[str]:
         return [f"delta={self.delta:g}", *super().written_options()]
 
-    def forward(self, scores: Array, targets: NDArray[Any], sample_weight: NDArray[Any] | None = None) -> float:
+    def forward(self, scores: Array, targets: Array, sample_weight: Array | None = None) -> float:
         d = self.difference(scores, targets)
         share = self.share(scores, sample_weight)
         slope = np.clip(d, -self.delta, self.delta, out=self.empty("slope", d.shape, d.dtype))

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mlp.checks import check_integer, check_number
-from mlp.errors import InputError
+from mlp.arrays import Array
+from mlp.checks import InputError, check_integer, check_number
 from mlp.functional import classify
 from mlp.metrics.inputs import check_predictions, check_scores, true_classes
 from mlp.metrics.report import ClassificationReport
@@ -27,7 +26,7 @@ AVERAGES = (None, "macro", "micro", "weighted")
 NORMALISATIONS = (None, "true", "pred", "all")
 
 
-def count_correct(scores: NDArray[np.floating[Any]], labels: NDArray[Any]) -> int:
+def count_correct(scores: Array, labels: Array) -> int:
     """The number of rows whose largest score is that of the label. Arrays only, and nothing is checked."""
     if labels.dtype.kind == "f" and labels.ndim == scores.ndim:
         labels = labels.argmax(axis=-1)
@@ -56,7 +55,7 @@ def top_k_accuracy(scores: ArrayLike, labels: ArrayLike, k: int) -> float:
 
 def confusion_matrix(
     scores: ArrayLike, labels: ArrayLike, *, normalize: str | None = None, num_classes: int | None = None
-) -> NDArray[Any]:
+) -> Array:
     """C (K, K): C[i, j] counts the samples of true class i (rows) with predicted class j (columns).
 
     Takes scores or predictions. ``normalize`` divides by the sum of each row ("true": the diagonal is the
@@ -183,7 +182,7 @@ def classification_report(
 
 
 def _ratio(
-    numerator: NDArray[Any], denominator: NDArray[Any], support: NDArray[Any], average: str | None, undefined: float
+    numerator: Array, denominator: Array, support: Array, average: str | None, undefined: float
 ) -> float | Floats:
     """numerator / denominator of each class, (K,), averaged over the classes."""
     if average not in AVERAGES:

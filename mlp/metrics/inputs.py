@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mlp.checks import check_integer
-from mlp.errors import InputError
+from mlp.arrays import Array
+from mlp.checks import InputError, check_integer
 from mlp.functional import check_labels, one_hot
 
-Array = NDArray[np.floating[Any]]
 Indices = NDArray[np.intp]
 
 # A row of float16 or float32 probabilities misses 1 by rounding, a row of scores by far more.
 SUM_TOLERANCE = 1e-3
 
 
-def real_array(where: str, name: str, values: ArrayLike) -> NDArray[Any]:
+def real_array(where: str, name: str, values: ArrayLike) -> Array:
     """``values`` as an array. Raises ``InputError`` unless they are finite real numbers."""
     try:
         array = np.asarray(values)
@@ -77,7 +74,7 @@ def check_distributions(where: str, name: str, rows: Array) -> None:
         raise InputError(f"{where}: each row of {name} must sum to 1, row {worst} sums to {sums[worst]:g}; {hint}")
 
 
-def is_binary(scores: NDArray[Any], labels: NDArray[Any]) -> bool:
+def is_binary(scores: Array, labels: Array) -> bool:
     """Whether there is one score, that of the positive class, for each label: both (N,), the labels integers."""
     return labels.ndim == 1 and scores.shape == labels.shape and labels.dtype.kind in "iu"
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mlp.errors import InputError
+from mlp.arrays import Array
+from mlp.checks import InputError
 from mlp.metrics.inputs import check_binary, check_probabilities, is_binary, real_array, true_classes
 
 Floats = NDArray[np.float64]
@@ -23,7 +24,7 @@ class RocCurve(NamedTuple):
 
     false_positive_rate: Floats
     true_positive_rate: Floats
-    thresholds: NDArray[np.floating[Any]]
+    thresholds: Array
 
 
 def roc_curve(scores: ArrayLike, labels: ArrayLike) -> RocCurve:
@@ -95,6 +96,6 @@ def roc_auc(scores: ArrayLike, labels: ArrayLike, *, average: str | None = "macr
     return float(np.average(areas, weights=support if average == "weighted" else None))
 
 
-def _area(scores: NDArray[np.floating[Any]], is_positive: NDArray[np.bool_]) -> float:
+def _area(scores: Array, is_positive: NDArray[np.bool_]) -> float:
     curve = roc_curve(scores, is_positive)
     return auc(curve.false_positive_rate, curve.true_positive_rate)

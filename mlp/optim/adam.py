@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mlp.checks import check_number
-from mlp.errors import InputError
-from mlp.optim.base import Array, Optimizer, decayed, register_optimizer
+from mlp.arrays import Array
+from mlp.checks import InputError, check_number
+from mlp.optim.base import Optimizer, decayed, register_optimizer
 from mlp.parameter import Parameter, ParameterVector
 
 
@@ -97,7 +95,7 @@ class Adam(Optimizer):
         """v̂ as in the equations, the mean squared gradient, one number for each parameter: a copy."""
         return self.parameters.rows[3, : self.parameters.size] / max(float(self._counts[1]), 1.0)
 
-    def state(self) -> dict[str, NDArray[Any]]:
+    def state(self) -> dict[str, Array]:
         """The sums M and V, the weights in them, and for amsgrad the largest V: not copies."""
         size = self.parameters.size
         state = {

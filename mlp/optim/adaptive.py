@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mlp.checks import check_number
-from mlp.errors import InputError
+from mlp.arrays import Array
+from mlp.checks import InputError, check_number
 from mlp.optim.base import Optimizer, decayed, register_optimizer
 from mlp.parameter import Parameter, ParameterVector
 
@@ -59,7 +57,7 @@ class AdaGrad(Optimizer):
             s *= self.lr
             w -= s
 
-    def state(self) -> dict[str, NDArray[Any]]:
+    def state(self) -> dict[str, Array]:
         """The sums of squared gradients: not a copy."""
         return {"square_sum": self.parameters.rows[3, : self.parameters.size]}
 
@@ -144,7 +142,7 @@ class RMSProp(Optimizer):
                 s *= lr
             w -= s
 
-    def state(self) -> dict[str, NDArray[Any]]:
+    def state(self) -> dict[str, Array]:
         """V = v / (1 - α), and what the options add, M = m / (1 - α) and U = √(1 - α) u: not copies."""
         size = self.parameters.size
         state = {"square_sum": self.parameters.rows[3, :size]}

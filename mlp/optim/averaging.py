@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mlp.buffers import aligned_empty
-from mlp.checks import check_number
-from mlp.errors import InputError
-from mlp.optim.base import BLOCK, Array
+from mlp.arrays import Array, aligned_empty
+from mlp.checks import InputError, check_number
+from mlp.optim.base import BLOCK
 from mlp.parameter import ParameterVector
 
 
@@ -102,11 +99,11 @@ class WeightAverage:
         if self._is_swapped:
             raise InputError(f"WeightAverage: {name} inside of swapped(), where the average is in the parameters")
 
-    def state_dict(self) -> dict[str, NDArray[Any]]:
+    def state_dict(self) -> dict[str, Array]:
         """The average and its count: copies. Raises ``InputError`` inside of ``swapped``."""
         return {"average": self.average, "count": np.array(self._count)}
 
-    def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
         """Continue from a ``state_dict``. Raises ``InputError``, and changes nothing, unless it fits."""
         self._check_outside("load_state_dict")
         shapes = {name: np.shape(value) for name, value in state.items()}

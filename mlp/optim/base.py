@@ -7,14 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mlp.buffers import aligned_empty
-from mlp.checks import bind_arguments, check_number, find_name
-from mlp.errors import InputError
+from mlp.arrays import Array, aligned_empty
+from mlp.checks import InputError, bind_arguments, check_number, find_name
 from mlp.parameter import Parameter, ParameterVector
-
-Array = NDArray[np.floating[Any]]
 
 # Long vectors are updated in blocks that stay in the cache from one operation to the next. Smaller blocks than
 # this stay nearer to the processor, but what they save is less than what their many more calls cost.
@@ -65,15 +61,15 @@ class Optimizer:
         """One update of all parameters from their gradients."""
         raise NotImplementedError(f"{type(self).__name__} needs a step method")
 
-    def state(self) -> dict[str, NDArray[Any]]:
+    def state(self) -> dict[str, Array]:
         """The arrays that the next step depends on besides parameters and settings: not copies."""
         raise NotImplementedError(f"{type(self).__name__} needs a state method")
 
-    def state_dict(self) -> dict[str, NDArray[Any]]:
+    def state_dict(self) -> dict[str, Array]:
         """Everything that the next step depends on besides the parameters and the settings: copies."""
         return {name: array.copy() for name, array in self.state().items()}
 
-    def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
         """Continue from a ``state_dict``. Raises ``InputError``, and changes nothing, unless it fits."""
         own = self.state()
         expected = {name: array.shape for name, array in own.items()}

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
+from mlp.arrays import Array
 from mlp.checks import check_number
-from mlp.optim.base import Array
 from mlp.parameter import ParameterVector
 
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mlp.checks import check_integer, check_number
-from mlp.errors import InputError
+from mlp.arrays import Array
+from mlp.checks import InputError, check_integer, check_number
 
 
 class ReduceOnPlateau:
@@ -74,7 +72,7 @@ class ReduceOnPlateau:
         margin = self.threshold * (self._best if self.relative else 1)
         return value < self._best - margin if self.mode == "min" else value > self._best + margin
 
-    def state_dict(self) -> dict[str, NDArray[Any]]:
+    def state_dict(self) -> dict[str, Array]:
         """All that the next update depends on besides the settings."""
         return {
             "current": np.array(self.current),
@@ -83,7 +81,7 @@ class ReduceOnPlateau:
             "resting": np.array(self._resting),
         }
 
-    def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
         """Continue from a ``state_dict``. Raises ``InputError``, and changes nothing, unless it is one."""
         names = ("current", "best", "bad", "resting")
         if set(state) != set(names) or any(np.shape(value) != () for value in state.values()):

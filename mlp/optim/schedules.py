@@ -15,8 +15,7 @@ from inspect import signature
 from itertools import pairwise
 from typing import Any
 
-from mlp.checks import bind_arguments, check_integer, check_number, check_positive, find_name
-from mlp.errors import InputError
+from mlp.checks import InputError, bind_arguments, check_integer, check_number, check_positive, find_name
 
 Schedule = Callable[[int], float]
 

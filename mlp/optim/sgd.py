@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mlp.checks import check_number
-from mlp.errors import InputError
+from mlp.arrays import Array
+from mlp.checks import InputError, check_number
 from mlp.optim.base import Optimizer, register_optimizer
 from mlp.parameter import Parameter, ParameterVector
 
@@ -87,11 +85,11 @@ class SGD(Optimizer):
         self._velocity_row = new
 
     @property
-    def velocity(self) -> NDArray[np.floating[Any]]:
+    def velocity(self) -> Array:
         """v as in the equations, one number for each parameter: a copy."""
         return self.parameters.rows[self._velocity_row, : self.parameters.size] / self._scale
 
-    def state_dict(self) -> dict[str, NDArray[Any]]:
+    def state_dict(self) -> dict[str, Array]:
         """Everything that the next step depends on besides the parameters and the settings: copies."""
         row = self.parameters.rows[self._velocity_row, : self.parameters.size]
         # The row belongs to it: the product sums in the order of the rows, which decides the last bit.
@@ -101,7 +99,7 @@ class SGD(Optimizer):
             "row": np.array(self._velocity_row),
         }
 
-    def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
         """Continue from a ``state_dict``. Raises ``InputError`` unless it fits these parameters."""
         shapes = {name: np.shape(value) for name, value in state.items()}
         expected = {"scaled_velocity": (self.parameters.size,), "scale": (), "row": ()}
@@ -112,9 +110,7 @@ class SGD(Optimizer):
         self._scale = float(state["scale"])
 
 
-def combine(
-    rows: NDArray[Any], velocity_row: int, v: float, g: float, w: float, out: NDArray[Any] | None = None
-) -> NDArray[Any]:
+def combine(rows: Array, velocity_row: int, v: float, g: float, w: float, out: Array | None = None) -> Array:
     """v·velocity + g·gradient + w·weights, as one product of coefficients and rows.
 
     The product reads every vector once; the same sum written with * and + would pass five times over memory.

@@ -19,11 +19,6 @@ from mlp.parallel.collectives import (
     ScatterToRegion,
 )
 from mlp.parallel.communicator import Communicator, CommunicatorError, Handle
-from mlp.parallel.cost.machine import Machine, amdahl_speed_up
-from mlp.parallel.cost.measure import measure_machine
-from mlp.parallel.cost.model import compare, fastest, predict, serial_share
-from mlp.parallel.cost.modes import StepTime
-from mlp.parallel.cost.network import NetworkShape
 from mlp.parallel.counts import Count, Counts
 from mlp.parallel.data.asynchronous import Updates, train_asynchronously
 from mlp.parallel.data.replicas import broadcast_parameters, check_replicas_equal, replica_hash, slice_batch
@@ -78,8 +73,6 @@ __all__ = [
     "GatherFromSequence",
     "Handle",
     "MPICommunicator",
-    "Machine",
-    "NetworkShape",
     "ParallelGatedMlp",
     "ParallelMLP",
     "ParallelMlp",
@@ -91,17 +84,13 @@ __all__ = [
     "ScatterToRegion",
     "SerialCommunicator",
     "ShardedDataParallel",
-    "StepTime",
     "ThreadCommunicator",
     "Updates",
-    "amdahl_speed_up",
     "broadcast_parameters",
     "bytes_held",
     "bytes_per_rank",
     "check_replicas_equal",
     "clip_by_global_norm",
-    "compare",
-    "fastest",
     "gather_optimizer_state",
     "gather_state",
     "global_norm",
@@ -110,15 +99,12 @@ __all__ = [
     "load_optimizer_state",
     "load_serial_state",
     "make_pipeline_schedule",
-    "measure_machine",
     "memory_table",
     "mixed_precision_bytes_per_rank",
     "model_parallel",
     "one_f_one_b",
-    "predict",
     "replica_hash",
     "run_threads",
-    "serial_share",
     "slice_batch",
     "slice_sizes",
     "slices",

@@ -27,17 +27,14 @@ reduce-scatter and an all-gather, so the last pair costs no more than the first.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mlp.errors import InputError
+from mlp.arrays import Array
+from mlp.checks import InputError
 from mlp.layers.base import Layer, check_upstream
 from mlp.parallel.communicator import Communicator
 from mlp.parallel.slices import slice_sizes, slices
-
-Array = NDArray[np.floating[Any]]
 
 
 class Collective(Layer):

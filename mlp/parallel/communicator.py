@@ -7,14 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from mlp.checks import check_integer
-from mlp.errors import InputError
+from mlp.arrays import Array
+from mlp.checks import InputError, check_integer
 from mlp.parallel.counts import Counts
 from mlp.parallel.slices import OPERATIONS, slice_sizes
-
-Array = NDArray[Any]
 
 MAX_TAG = 32767  # what MPI guarantees
 

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from mlp.checks import check_integer, find_name
-from mlp.errors import InputError
+from mlp.checks import InputError, check_integer, find_name
 from mlp.layers import Layer, Linear, LogSoftmax, Softmax
 from mlp.losses import Loss
 from mlp.network import Network
@@ -21,7 +20,7 @@ from mlp.parallel.pipeline.training import Pipeline
 from mlp.parallel.sharded.training import ShardedDataParallel
 from mlp.parallel.tensor.layers import ColumnParallelLinear, RowParallelLinear
 from mlp.parameter import ParameterVector
-from mlp.step import Step
+from mlp.solver.step import Step
 
 MakeOptimizer = Callable[[ParameterVector], Optimizer]
 MakeOptions = Callable[[Network], dict[str, Any]]

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from numpy.typing import NDArray
-
-from mlp.errors import InputError
-from mlp.evaluation import Outcome
+from mlp.arrays import Array
+from mlp.checks import InputError
 from mlp.losses import Loss
 from mlp.metrics import count_correct
 from mlp.network import Network
 from mlp.optim import Optimizer
+from mlp.optim.regularizers import Regularizer
 from mlp.parallel.data.replicated import DataParallel
 from mlp.parallel.data.step import DataParallelStep
 from mlp.parallel.pipeline.training import Pipeline
@@ -23,11 +22,10 @@ from mlp.parallel.tensor.state import (
     load_optimizer_state,
     load_serial_state,
 )
-from mlp.regularizers import Regularizer
-from mlp.solver import Solver
-from mlp.step import Step
+from mlp.solver.evaluation import Outcome
+from mlp.solver.loop import Solver
+from mlp.solver.step import Step
 
-Array = NDArray[Any]
 NETWORK, OPTIMIZER = "network/", "optimizer/"  # how the names of their arrays begin in the state of a solver
 
 
@@ -46,13 +44,13 @@ class TensorDataParallel(DataParallel):
     def state_dict(self) -> dict[str, Array]:
         return gather_state(self.network)
 
-    def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
         load_serial_state(self.network, state)
 
-    def optimizer_state(self, optimizer: Optimizer) -> dict[str, NDArray[Any]]:
+    def optimizer_state(self, optimizer: Optimizer) -> dict[str, Array]:
         return gather_optimizer_state(self.network, optimizer)
 
-    def load_optimizer_state(self, optimizer: Optimizer, state: Mapping[str, NDArray[Any]]) -> None:
+    def load_optimizer_state(self, optimizer: Optimizer, state: Mapping[str, Array]) -> None:
         load_optimizer_state(self.network, optimizer, state)
 
 
@@ -98,7 +96,7 @@ class TensorParallelStep(DataParallelStep):
 
 
 class PipelineStep(Step):
-    """``mlp.step.Step`` through a pipeline: every rank is given the whole batch, and runs its stage's layers.
+    """``Step`` through a pipeline: every rank is given the whole batch, and runs its stage's layers.
 
     A batch is cut into the schedule's microbatches, which is what ``accumulate`` would do.
 

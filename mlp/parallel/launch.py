@@ -24,8 +24,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any
 
-from mlp.checks import check_integer, check_number
-from mlp.errors import InputError
+from mlp.checks import InputError, check_integer, check_number
 from mlp.parallel.environment import INSTALL, LAUNCHER, ONE_THREAD, RANKS, REPORT, SHARED_MEMORY
 
 TIME_OVER = 124  # exit status, as that of the command ``timeout``

@@ -11,10 +11,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mlp.checks import check_number
-from mlp.errors import InputError
+from mlp.arrays import Array
+from mlp.checks import InputError, check_number
 from mlp.parallel.communicator import Communicator, CommunicatorError, Handle
 from mlp.parallel.environment import INSTALL, RANKS, warn_of_blas_threads
 from mlp.parallel.process import Operation, Process
@@ -23,7 +22,6 @@ from mlp.parallel.slices import reduce_in_rank_order, slice_sizes, slices
 if TYPE_CHECKING:
     from mpi4py import MPI
 
-Array = NDArray[Any]
 Steps = Iterator[list["MPI.Request"]]
 
 # Shorter arrays are sent whole to every rank, which costs bytes and saves a round.

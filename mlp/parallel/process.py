@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from mlp.buffers import aligned_empty
+from mlp.arrays import aligned_empty
 from mlp.parallel.communicator import CommunicatorError
 from mlp.parallel.environment import REPORT
 

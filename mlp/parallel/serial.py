@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mlp.arrays import Array
 from mlp.parallel.communicator import Communicator, CommunicatorError, Handle
-
-Array = NDArray[Any]
 
 
 class SerialCommunicator(Communicator):

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mlp.arrays import Array
 from mlp.checks import check_integer
-
-Array = NDArray[Any]
 
 OPERATIONS: dict[str, np.ufunc] = {"sum": np.add, "max": np.maximum}
 

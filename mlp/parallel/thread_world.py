@@ -6,13 +6,11 @@ import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from numpy.typing import NDArray
-
+from mlp.arrays import Array
 from mlp.parallel.communicator import CommunicatorError
 
-Array = NDArray[Any]
 Task = Callable[[], object]
 # Shorter arrays are dealt with by the rank that comes last; to wake the others for it would take longer.
 SHORT = 2**16

@@ -13,15 +13,14 @@ from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mlp.arrays import Array
 from mlp.checks import check_integer, check_number
 from mlp.parallel.communicator import Communicator, Handle
 from mlp.parallel.serial import check_message
 from mlp.parallel.slices import reduce_in_rank_order, slices
 from mlp.parallel.thread_world import Call, Group, Meeting, Plan, Task, World
 
-Array = NDArray[Any]
 Result = TypeVar("Result")
 
 TASK = 2**16  # elements that one rank sums before it takes the next task

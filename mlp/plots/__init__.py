@@ -1,5 +1,5 @@
 """Figures: how they look (figure.py), of a single run (history.py), of its predictions (calibration.py), of a
-pipeline (pipeline.py), of ever more ranks (parallel.py)."""
+pipeline (pipeline.py)."""
 
 from mlp.plots.calibration import plot_confusion_matrix, plot_reliability, plot_roc
 from mlp.plots.figure import (
@@ -17,7 +17,6 @@ from mlp.plots.figure import (
 )
 from mlp.plots.history import TEST, TRAIN, Table, plot_history, plot_images, plot_range_test
 from mlp.plots.layers import plot_layers
-from mlp.plots.parallel import plot_parallel
 from mlp.plots.pipeline import plot_pipeline
 
 __all__ = [
@@ -36,7 +35,6 @@ __all__ = [
     "plot_history",
     "plot_images",
     "plot_layers",
-    "plot_parallel",
     "plot_pipeline",
     "plot_range_test",
     "plot_reliability",

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from mlp.calibration import ReliabilityBins, reliability_bins
-from mlp.errors import InputError
+from mlp.arrays import Array
+from mlp.checks import InputError
 from mlp.metrics import roc_auc, roc_curve
+from mlp.metrics.calibration import ReliabilityBins, reliability_bins
 from mlp.plots.figure import BLACK, BLUE, VERMILION, clean, new_figure, new_grid, sequential_colours
 
 
@@ -59,7 +60,7 @@ def plot_confusion_matrix(matrix: ArrayLike, class_names: Sequence[str] | None =
 
     That is the share among the samples of the true class, so rare classes show as clearly as common ones.
     """
-    C: NDArray[Any] = np.asarray(matrix)
+    C: Array = np.asarray(matrix)
     if C.ndim != 2 or C.shape[0] != C.shape[1] or C.size == 0 or C.dtype.kind not in "iuf":
         raise InputError(
             f"plot_confusion_matrix needs a matrix of numbers (K, K), got {C.dtype} of shape {C.shape}"

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mlp.errors import InputError
+from mlp.checks import InputError
 from mlp.files import write_atomically
 
 # From Okabe and Ito's palette: told apart by colour-blind readers, and in grey print.

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mlp.errors import InputError
+from mlp.arrays import Array
+from mlp.checks import InputError
 from mlp.plots.figure import BLUE, VERMILION, clean, epoch_axis, new_figure
 
 TRAIN, TEST = BLUE, VERMILION
 
 
 class Table(Protocol):
-    """Rows with named columns, as ``mlp.history.History`` is."""
+    """Rows with named columns, as ``mlp.solver.history.History`` is."""
 
     @property
     def columns(self) -> list[str]: ...
@@ -43,7 +43,7 @@ def plot_history(history: Table) -> Any:
     return figure
 
 
-def plot_images(images: NDArray[Any], titles: Sequence[str] = ()) -> Any:
+def plot_images(images: Array, titles: Sequence[str] = ()) -> Any:
     """A row of grey-scale images (n, rows, columns), dark on light, with an optional title above each."""
     figure, axes = new_figure(len(images))
     figure.set_size_inches(1.1 * len(images), 1.4)
@@ -56,11 +56,11 @@ def plot_images(images: NDArray[Any], titles: Sequence[str] = ()) -> Any:
 
 
 class RateCurve(Protocol):
-    """Losses by learning rate, as ``mlp.rate_search.RangeTest`` has them."""
+    """Losses by learning rate, as ``mlp.diagnosis.rate_finder.RangeTest`` has them."""
 
-    rates: NDArray[Any]
-    losses: NDArray[Any]
-    smoothed: NDArray[Any]
+    rates: Array
+    losses: Array
+    smoothed: Array
     suggestion: float
 
 

@@ -3,12 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from mlp.diagnosis import LayerRow, LayerStatistics
 from mlp.plots.figure import BLUE, VERMILION, clean, new_figure
+
+
+class LayerRow(Protocol):
+    """A point of the figure: a layer, the std of its output, the rms of dL/dy."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def std(self) -> float: ...
+    @property
+    def gradient_rms(self) -> float | None: ...
+
+
+class LayerStatistics(Protocol):
+    """What is drawn: that of ``mlp.diagnosis.layer_statistics``."""
+
+    @property
+    def input(self) -> LayerRow: ...
+    @property
+    def layers(self) -> Sequence[LayerRow]: ...
+    @property
+    def trunk(self) -> Sequence[LayerRow]: ...
 
 
 def plot_layers(statistics: LayerStatistics) -> Any:

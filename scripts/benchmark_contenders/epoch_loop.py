@@ -12,9 +12,9 @@ from pathlib import Path
 from benchmark_contenders.problem import SETTINGS, Problem
 from benchmark_contenders.with_numpy import build_mlp, make_loss, make_network, make_optimizer
 from mlp import load_mnist
-from mlp.callbacks import Callback, Progress
-from mlp.record import Checkpoints, LocalRecord
-from mlp.solver import Solver
+from mlp.run.record import Checkpoints, LocalRecord
+from mlp.solver.callbacks import Callback, Progress
+from mlp.solver.loop import Solver
 
 epochs, rounds = int(sys.argv[1]), int(sys.argv[2])
 setting = replace(SETTINGS["single-CE-ReLU"], sizes=(784, 512, 10))  # as in configs/default.yaml

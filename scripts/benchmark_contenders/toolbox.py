@@ -14,10 +14,10 @@ import numpy as np
 
 from mlp import SGD, CrossEntropyLoss, Linear, Network, ReLU, Solver, load_mnist
 from mlp.data.augmentation import Affine, AffineElastic, ElasticDistortion, GaussianNoise, Shift
+from mlp.efficiency.memory import compression_error, measure_activation_bytes
+from mlp.efficiency.mixed_precision import MixedPrecision
+from mlp.efficiency.quantization import quantization_report
 from mlp.layers import Compressed, Layer, Recompute
-from mlp.memory import compression_error, measure_activation_bytes
-from mlp.precision import MixedPrecision
-from mlp.quantization import quantization_report
 
 FILL = -128 / 255  # the background of MNIST as load_mnist gives it
 AFFINE = {"degrees": 15, "shift": 2, "scale": 0.15, "shear": 15, "fill": FILL}

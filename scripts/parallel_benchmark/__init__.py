@@ -25,7 +25,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Contender:
-    """A mode, by its name in ``mlp.parallel.cost.model``; ``is_serial`` for the ones on a single rank."""
+    """A mode, by its name in ``mlp.studies.cost.model``; ``is_serial`` for the ones on a single rank."""
 
     name: str
     mode: str

@@ -8,10 +8,10 @@ from typing import Any
 from benchmark_contenders.report import quartiles, shown, table
 
 from mlp.parallel import bytes_per_rank, mixed_precision_bytes_per_rank, wire_bytes_per_step
-from mlp.parallel.cost.machine import Machine, amdahl_speed_up
-from mlp.parallel.cost.model import compare, fastest, predict, serial_share
-from mlp.parallel.cost.network import NetworkShape
-from mlp.plots.parallel import DEFAULT_MODES, Point, Workload
+from mlp.studies.cost.figures import DEFAULT_MODES, Point, Workload
+from mlp.studies.cost.machine import Machine, amdahl_speed_up
+from mlp.studies.cost.model import compare, fastest, predict, serial_share
+from mlp.studies.cost.network import NetworkShape
 from parallel_benchmark import PROBLEMS, TARGET_OF_SCHEDULE, Contender, Problem, contenders
 from parallel_benchmark.measure import ATTEMPTS, UNDISTURBED
 from parallel_benchmark.schedules import promised_speed_up, simulated, timeline_of
@@ -234,7 +234,7 @@ def report(results: dict[str, Raw], ranks: int, rounds: int, setting: list[str],
         "with one BLAS thread each, against one process with one BLAS thread. Wall clock; medians (and quartiles) "
         f"over {rounds} rounds of alternating slices of about half a second; a speed-up is the ratio within a "
         "round. All contenders start from the same weights, and their first losses were checked to agree to 1e-4. "
-        "Predictions are those of the cost model (`mlp.parallel.cost.model`) for the machine as it was measured "
+        "Predictions are those of the cost model (`mlp.studies.cost.model`) for the machine as it was measured "
         "just before.",
         "\n".join(f"- {line}" for line in [*setting, disturbed_line(results)]),
         "## The machine, as the cost model sees it",

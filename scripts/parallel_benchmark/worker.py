@@ -17,8 +17,8 @@ from dataclasses import asdict
 from typing import Any
 
 from mlp.parallel import Communicator, MPICommunicator, SerialCommunicator
-from mlp.parallel.cost.measure import measure_machine
 from mlp.parallel.pipeline.instructions import Backward, Forward, OptimizerStep
+from mlp.studies.cost.measure import measure_machine
 from parallel_benchmark import PROBLEMS, contenders
 from parallel_benchmark.contestants import Contestant, build
 

@@ -25,7 +25,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks  # noqa: E402
 
 from mlp.bridges.estimators import MLPClassifier, MLPRegressor  # noqa: E402
 from mlp.bridges.training import OF_TRAINING  # noqa: E402
-from mlp.config import SETTINGS  # noqa: E402
+from mlp.run.config import SETTINGS  # noqa: E402
 
 QUICK = {"hidden": (16,), "epochs": 30, "learning_rate": 0.01}
 SKILLED = {"hidden": (16,), "epochs": 100, "learning_rate": 0.02, "random_state": 0}

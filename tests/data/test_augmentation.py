@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlp.checks import InputError
 from mlp.data.augmentation import (
     Affine,
     AffineElastic,
@@ -20,7 +21,6 @@ from mlp.data.augmentation import (
 )
 from mlp.data.augmentation.elastic import gaussian_matrix
 from mlp.data.augmentation.resampling import resample
-from mlp.errors import InputError
 
 laws = settings(deadline=None, max_examples=50, derandomize=True)
 seeds = st.integers(0, 2**32)

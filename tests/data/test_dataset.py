@@ -5,8 +5,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from mlp.checks import InputError
 from mlp.data import Batches, Dataset
-from mlp.errors import InputError
 
 PIXELS = {"offset": 128, "scale": 1 / 255}
 

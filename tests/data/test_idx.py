@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlp.checks import InputError
 from mlp.data import read_idx
-from mlp.errors import InputError
 
 # type 8, two axes, 2 rows of 3 values
 HEADER = b"\x00\x00\x08\x02" + b"\x00\x00\x00\x02" + b"\x00\x00\x00\x03"

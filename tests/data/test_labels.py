@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlp.checks import InputError
 from mlp.data import Batches, Dataset, class_weights, corrupt_labels, smooth_labels
-from mlp.errors import InputError
 
 laws = settings(deadline=None, max_examples=50, derandomize=True)
 X = np.arange(8.0).reshape(4, 2)

@@ -7,8 +7,8 @@ import struct
 import numpy as np
 import pytest
 
+from mlp.checks import InputError
 from mlp.data import Batches, load_mnist, mnist
-from mlp.errors import InputError
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlp.checks import InputError
 from mlp.data import Dataset
 from mlp.data.preprocessing import PCA, Center, Decorrelate, Pipeline, Preprocessing, Standardize, Whiten, base
-from mlp.errors import InputError
 
 laws = settings(deadline=None, max_examples=50, derandomize=True)
 seeds = st.integers(0, 2**32)

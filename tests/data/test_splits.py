@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlp.checks import InputError
 from mlp.data import Dataset, upsample
-from mlp.errors import InputError
 
 laws = settings(deadline=None, max_examples=80, derandomize=True)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlp.errors import InputError
+from mlp.checks import InputError
 from mlp.metrics import (
     accuracy,
     balanced_accuracy,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mlp import calibration, metrics
-from mlp.errors import InputError
+from mlp.checks import InputError
 from mlp.functional import softmax
 
 N, K = 60, 4

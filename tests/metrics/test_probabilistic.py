@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlp.errors import InputError
+from mlp.checks import InputError
 from mlp.functional import softmax
 from mlp.losses import CrossEntropyLoss
 from mlp.metrics import brier_score, negative_log_likelihood

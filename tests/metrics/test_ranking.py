@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlp.errors import InputError
+from mlp.checks import InputError
 from mlp.functional import softmax
 from mlp.metrics import auc, roc_auc, roc_curve
 

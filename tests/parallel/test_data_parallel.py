@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import mlp
 from mlp import SGD, CrossEntropyLoss, InputError, Linear, MSELoss, Network, ReLU, Tanh
+from mlp.efficiency.mixed_precision import LossScaler, MixedPrecision
 from mlp.layers import BatchNorm, Dropout
 from mlp.parallel import CommunicatorError, SerialCommunicator, run_threads, slice_sizes
 from mlp.parallel.data.replicas import (
@@ -23,7 +24,6 @@ from mlp.parallel.data.replicas import (
     slice_batch,
 )
 from mlp.parallel.data.replicated import DataParallel
-from mlp.precision import LossScaler, MixedPrecision
 
 HERE = Path(__file__).parent
 LIMIT = 60.0

@@ -6,16 +6,16 @@ from data_exercise import same_results
 
 from mlp import SGD, Adam, CrossEntropyLoss, InputError, Linear, Network, Solver, Tanh
 from mlp.data import Dataset
+from mlp.efficiency.mixed_precision import LossScaler, MixedPrecision
 from mlp.layers import LayerNorm
 from mlp.optim import WeightAverage, cosine
+from mlp.optim.regularizers import L2, MaxNorm
 from mlp.parallel import Communicator, SerialCommunicator, run_threads
 from mlp.parallel.data.replicated import DataParallel
 from mlp.parallel.data.step import DataParallelStep
 from mlp.parallel.sharded.training import ShardedDataParallel
-from mlp.precision import LossScaler, MixedPrecision
-from mlp.regularizers import L2, MaxNorm
-from mlp.solver import NotFinite
-from mlp.step import Step
+from mlp.solver.loop import NotFinite
+from mlp.solver.step import Step
 
 LIMIT = 60.0
 STAGES = [0, 1, 2, 3]

@@ -39,7 +39,7 @@ from mlp.parallel.pipeline.chunk import Chunk
 from mlp.parallel.pipeline.instructions import Backward, Forward, OptimizerStep, PipelineSchedule
 from mlp.parallel.pipeline.schedules import forward_only, gpipe, interleaved, model_parallel, one_f_one_b
 from mlp.parallel.pipeline.training import Pipeline
-from mlp.step import Step
+from mlp.solver.step import Step
 
 LIMIT = 60.0
 RANKS = [1, 2, 3, 4]

@@ -14,11 +14,11 @@ import pytest
 from running import SCRIPT, launch, rows, wait
 
 from mlp import InputError
-from mlp.arguments import parse_arguments
-from mlp.checkpoint import load_arrays
 from mlp.parallel import SerialCommunicator, run_threads
 from mlp.parallel.division import Division, divide_layers
-from mlp.run import run
+from mlp.run.options import parse_arguments
+from mlp.run.run import run
+from mlp.solver.checkpoint import load_arrays
 
 # Settings of each way to divide a run, with the number of ranks.
 MODES = {
@@ -125,7 +125,7 @@ def test_bad_input_under_the_launcher_is_one_line_and_status_2(quick, tmp_path):
 
 
 def test_a_broken_run_is_explained_on_every_way_to_divide_it(config, tmp_path):
-    from mlp.solver import NotFinite
+    from mlp.solver.loop import NotFinite
 
     for mode in ("data", "fully sharded", "tensor", "pipeline"):
         settings, ranks = MODES[mode]

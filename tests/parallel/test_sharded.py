@@ -24,8 +24,10 @@ from mlp import (
     RMSProp,
     Tanh,
 )
+from mlp.efficiency.mixed_precision import LossScaler, MixedPrecision
 from mlp.layers import BatchNorm, Dropout, LayerNorm, Recompute, Residual, Sequential
 from mlp.optim import WeightAverage, clip_by_norm
+from mlp.optim.regularizers import L1, L2, ElasticNet, MaxNorm
 from mlp.parallel import SerialCommunicator, run_threads
 from mlp.parallel.data.replicas import slice_batch
 from mlp.parallel.data.replicated import DataParallel
@@ -38,8 +40,6 @@ from mlp.parallel.sharded.memory import (
 )
 from mlp.parallel.sharded.training import ShardedDataParallel
 from mlp.parallel.sharded.units import divide, group_layers
-from mlp.precision import LossScaler, MixedPrecision
-from mlp.regularizers import L1, L2, ElasticNet, MaxNorm
 
 LIMIT = 60.0
 RANKS = [1, 2, 3, 4]

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from mlp import SGD, CrossEntropyLoss, GeLU, InputError, Linear, MSELoss, Network
-from mlp.checkpoint import load, save_arrays
 from mlp.initializers import normal
 from mlp.layers import BatchNorm, GatedMlp, LayerNorm, Mlp, Residual
 from mlp.optim import Adam, clip_by_norm
@@ -24,6 +23,7 @@ from mlp.parallel.tensor.state import (
     load_serial_state,
     sum_token_gradients,
 )
+from mlp.solver.checkpoint import load, save_arrays
 
 TOKENS, FEATURES, WIDTH, CLASSES = 11, 5, 6, 3
 STEPS, LIMIT = 20, 2.0

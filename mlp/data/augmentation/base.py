@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mlp.checks import check_integer, check_number
-from mlp.errors import InputError
+from mlp.arrays import Array
+from mlp.checks import InputError, check_integer, check_number
 
-Array = NDArray[np.floating[Any]]
 # Images that are worked on together: all arrays of a step then stay in the processor's cache.
 BLOCK = 32 * 28 * 28
 # A number a stands for neutral - a .. neutral + a; a pair is the range itself.
@@ -27,7 +24,7 @@ class Augmentation:
     A subclass that leaves targets alone writes ``images(x, rng)``, which can also be called by itself.
     """
 
-    def __call__(self, x: Array, targets: NDArray[Any], rng: np.random.Generator) -> tuple[Array, NDArray[Any]]:
+    def __call__(self, x: Array, targets: Array, rng: np.random.Generator) -> tuple[Array, Array]:
         return self.images(x, rng), targets
 
     def images(self, x: Array, rng: np.random.Generator) -> Array:
@@ -35,7 +32,7 @@ class Augmentation:
         raise InputError(f"{type(self).__name__} needs targets: call it as augment(x, targets, rng)")
 
 
-Augment = Callable[[Array, NDArray[Any], np.random.Generator], tuple[Array, NDArray[Any]]]
+Augment = Callable[[Array, Array, np.random.Generator], tuple[Array, Array]]
 
 
 class Compose(Augmentation):
@@ -51,7 +48,7 @@ class Compose(Augmentation):
             if not callable(augment):
                 raise InputError(f"Compose: {augment!r} is not an augmentation")
 
-    def __call__(self, x: Array, targets: NDArray[Any], rng: np.random.Generator) -> tuple[Array, NDArray[Any]]:
+    def __call__(self, x: Array, targets: Array, rng: np.random.Generator) -> tuple[Array, Array]:
         x = x if self.augmentations else x.copy()
         for augment in self.augmentations:
             x, targets = augment(x, targets, rng)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from mlp.arrays import Array
 from mlp.checks import check_number
 from mlp.data.augmentation.base import Range
 from mlp.data.augmentation.geometry import Affine, Warp
 from mlp.data.augmentation.resampling import pixel_grid
 
-Array = NDArray[np.floating[Any]]
 # The Gaussian is cut off after so many standard deviations.
 TRUNCATE = 4.0
 

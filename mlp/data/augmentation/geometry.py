@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from mlp.checks import check_integer, check_number
+from mlp.arrays import Array
+from mlp.checks import InputError, check_integer, check_number
 from mlp.data.augmentation.base import ImageAugmentation, Range, check_range
 from mlp.data.augmentation.resampling import pixel_grid, resample
-from mlp.errors import InputError
 
-Array = NDArray[np.floating[Any]]
 MAX_SHEAR = 80.0  # degrees; at 90 an image would be a line
 
 

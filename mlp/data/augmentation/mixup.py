@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-from mlp.checks import check_integer, check_number
-from mlp.data.augmentation.base import Array, Augmentation, check_floats
+from mlp.arrays import Array
+from mlp.checks import InputError, check_integer, check_number
+from mlp.data.augmentation.base import Augmentation, check_floats
 from mlp.data.labels import as_distributions
-from mlp.errors import InputError
 
 
 class Mixup(Augmentation):
@@ -31,7 +28,7 @@ class Mixup(Augmentation):
         self.alpha = check_number("Mixup: alpha", alpha, 0)
         self.num_classes = None if num_classes is None else check_integer("Mixup: num_classes", num_classes, 1)
 
-    def __call__(self, x: Array, targets: NDArray[Any], rng: np.random.Generator) -> tuple[Array, NDArray[Any]]:
+    def __call__(self, x: Array, targets: Array, rng: np.random.Generator) -> tuple[Array, Array]:
         check_floats("Mixup", x)
         y = self._as_rows(np.asarray(targets), x)
         if self.alpha == 0:
@@ -40,7 +37,7 @@ class Mixup(Augmentation):
         share = rng.beta(self.alpha, self.alpha, len(x)).astype(x.dtype)
         return mix(x, x[partner], share), mix(y, y[partner], share)
 
-    def _as_rows(self, targets: NDArray[Any], x: Array) -> Array:
+    def _as_rows(self, targets: Array, x: Array) -> Array:
         if len(targets) != len(x):
             raise InputError(f"Mixup: {len(x)} inputs but targets of shape {targets.shape}")
         if targets.dtype.kind == "f" and targets.ndim == 2 and self.num_classes in (None, targets.shape[1]):

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.floating[Any]]
+from mlp.arrays import Array
 
 
 def pixel_grid(image_shape: tuple[int, int]) -> NDArray[np.float64]:

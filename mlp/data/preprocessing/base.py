@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlp.arrays import Array
+from mlp.checks import InputError
 from mlp.data.dataset import Dataset
 from mlp.data.labels import check_finite
-from mlp.errors import InputError
 
-Array = NDArray[np.floating[Any]]
 Array64 = NDArray[np.float64]
 # Rows of inputs in float64, block by block; each call starts again with the first.
 Blocks = Callable[[], Iterator[Array64]]
@@ -37,7 +37,7 @@ class Preprocessing:
     # Whether feature i of z belongs to feature i of x, so that images stay images.
     keeps_features = True
 
-    def fit(self, x: NDArray[Any] | Dataset) -> Self:
+    def fit(self, x: Array | Dataset) -> Self:
         """Choose T for the training set x, an array (n, features) or a Dataset; returns self."""
         self.fit_blocks(read_blocks(f"{type(self).__name__}.fit", x))
         return self
@@ -71,11 +71,11 @@ class Preprocessing:
         """Copies of the arrays that ``fit`` made, by name."""
         raise NotImplementedError
 
-    def check_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
+    def check_state_dict(self, state: Mapping[str, Array]) -> None:
         """Raise ``InputError`` unless ``state`` fits."""
         raise NotImplementedError
 
-    def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
         """Take what ``fit`` made from ``state``. Raises ``InputError``, and changes nothing, unless it fits."""
         raise NotImplementedError
 
@@ -119,7 +119,7 @@ class Centred(Preprocessing):
     def state_dict(self) -> dict[str, Array64]:
         return {name: self._fitted(name).copy() for name in self.shapes(0)}
 
-    def check_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
+    def check_state_dict(self, state: Mapping[str, Array]) -> None:
         name = type(self).__name__
         shapes = self.shapes(np.size(state.get("mean", ())))
         if state.keys() != shapes.keys():
@@ -131,13 +131,13 @@ class Centred(Preprocessing):
                     f"{name}: {key} must be finite floats of shape {shape}, got {array.dtype} of {array.shape}"
                 )
 
-    def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
         self.check_state_dict(state)
         for name, array in state.items():
             setattr(self, name, np.array(array, dtype=np.float64))
 
 
-def read_blocks(where: str, data: NDArray[Any] | Dataset) -> Blocks:
+def read_blocks(where: str, data: Array | Dataset) -> Blocks:
     """The rows of an array or a Dataset, as network inputs, in float64 and in blocks, checked to be finite."""
     if isinstance(data, Dataset):
         starts = range(0, len(data), BLOCK_ROWS)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mlp.checks import check_integer, check_number
-from mlp.data.preprocessing.base import Array, Array64, Blocks, Centred, mean_of
-from mlp.errors import InputError
+from mlp.arrays import Array
+from mlp.checks import InputError, check_integer, check_number
+from mlp.data.preprocessing.base import Array64, Blocks, Centred, mean_of
 
 
 class PrincipalAxes(Centred):

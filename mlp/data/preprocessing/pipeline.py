@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from numpy.typing import NDArray
-
-from mlp.data.preprocessing.base import Array, Array64, Blocks, Preprocessing
-from mlp.errors import InputError
+from mlp.arrays import Array
+from mlp.checks import InputError
+from mlp.data.preprocessing.base import Array64, Blocks, Preprocessing
 
 
 class Pipeline(Preprocessing):
@@ -45,19 +43,19 @@ class Pipeline(Preprocessing):
             f"{i}.{name}": array for i, step in enumerate(self.steps) for name, array in step.state_dict().items()
         }
 
-    def check_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
+    def check_state_dict(self, state: Mapping[str, Array]) -> None:
         parts = self._parts(state)
         if sum(map(len, parts)) < len(state):
             raise InputError(f"Pipeline of {len(parts)} steps: the state has others: {', '.join(state)}")
         for step, part in zip(self.steps, parts, strict=True):
             step.check_state_dict(part)
 
-    def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
         self.check_state_dict(state)
         for step, part in zip(self.steps, self._parts(state), strict=True):
             step.load_state_dict(part)
 
-    def _parts(self, state: Mapping[str, NDArray[Any]]) -> list[dict[str, NDArray[Any]]]:
+    def _parts(self, state: Mapping[str, Array]) -> list[dict[str, Array]]:
         starts = [f"{i}." for i in range(len(self.steps))]
         return [{n.removeprefix(start): a for n, a in state.items() if n.startswith(start)} for start in starts]
 
@@ -66,4 +64,4 @@ class Pipeline(Preprocessing):
 
 
 def _transformed(blocks: Blocks, step: Preprocessing) -> Blocks:
-    return lambda: (step.transform(x) for x in blocks())  # type: ignore[misc]
+    return lambda: (step.transform(x) for x in blocks())

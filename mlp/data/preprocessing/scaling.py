@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlp.data.preprocessing.base import Array, Array64, Blocks, Centred, mean_of
+from mlp.arrays import Array
+from mlp.data.preprocessing.base import Array64, Blocks, Centred, mean_of
 
 
 class Center(Centred):

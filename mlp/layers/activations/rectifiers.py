@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
+from mlp.arrays import Array
 from mlp.checks import check_number
 from mlp.functional import relu
 from mlp.layers.activations.registry import register_activation
 from mlp.layers.base import Layer, check_upstream
-
-Array = NDArray[np.floating[Any]]
 
 
 @register_activation("ReLU", initializer="he_normal")

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from mlp.checks import bind_arguments, find_name
-from mlp.errors import InputError
+from mlp.checks import InputError, bind_arguments, find_name
 from mlp.initializers import FOR_ACTIVATION
 from mlp.layers.base import Layer
 

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mlp.checks import check_number
-from mlp.errors import InputError
+from mlp.arrays import Array
+from mlp.checks import InputError, check_number
 from mlp.functional import normal_cdf, normal_pdf, sigmoid, softplus
 from mlp.layers.activations.registry import register_activation
 from mlp.layers.base import Layer, check_upstream
-
-Array = NDArray[np.floating[Any]]
 
 
 @register_activation("Identity", initializer="xavier_normal")

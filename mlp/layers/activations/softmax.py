@@ -5,16 +5,12 @@ The losses take raw scores, so neither belongs in front of a loss; they are for 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
+from mlp.arrays import Array
 from mlp.functional import softmax
 from mlp.layers.activations.registry import register_activation
 from mlp.layers.base import Layer, check_upstream
-
-Array = NDArray[np.floating[Any]]
 
 
 @register_activation("Softmax", initializer="xavier_normal")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from itertools import cycle
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlp.checks import check_integer
-from mlp.errors import InputError
+from mlp.arrays import Array
+from mlp.checks import InputError, check_integer
 from mlp.losses import Loss
 from mlp.network import Network
 from mlp.optim import Optimizer
@@ -19,7 +19,6 @@ from mlp.parallel.communicator import Communicator
 from mlp.parallel.data.next_message import wait_for_any
 from mlp.parallel.data.replicas import broadcast_parameters, own_random_numbers, sum_over_ranks
 
-Array = NDArray[Any]
 # (update) -> (x, targets) or (x, targets, sample weights): the same on all ranks for the same number.
 GetBatch = Callable[[int], tuple[Array, ...]]
 

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from mlp.arrays import Array
 from mlp.checks import check_integer
 from mlp.layers.base import Layer
 from mlp.network import Network
 from mlp.parallel.communicator import Communicator, Handle
-
-Array = NDArray[np.floating[Any]]
 
 
 class Buckets:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mlp.errors import InputError
+from mlp.checks import InputError
 from mlp.parallel.communicator import Communicator
 from mlp.parallel.mpi import MPICommunicator, Steps
 from mlp.parallel.process import Operation

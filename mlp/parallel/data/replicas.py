@@ -5,17 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mlp.errors import InputError
+from mlp.arrays import Array
+from mlp.checks import InputError
 from mlp.network import Network
 from mlp.parallel.communicator import Communicator, CommunicatorError
 from mlp.parallel.slices import slice_sizes, slices
-
-Array = NDArray[Any]
 
 
 def slice_batch(batch: Array, communicator: Communicator, sizes: Sequence[int] | None = None) -> Array:

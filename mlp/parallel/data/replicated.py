@@ -4,26 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mlp.checks import check_integer
-from mlp.errors import InputError
-from mlp.evaluation import Outcome
+from mlp.arrays import Array
+from mlp.checks import InputError, check_integer
+from mlp.efficiency.mixed_precision import MixedPrecision
 from mlp.losses import Loss
 from mlp.metrics import count_correct
 from mlp.network import Network
 from mlp.optim import Optimizer, clip_by_norm
+from mlp.optim.regularizers import MaxNorm, Regularizer
 from mlp.parallel.communicator import Communicator
 from mlp.parallel.data.buckets import Buckets
 from mlp.parallel.data.replicas import broadcast_parameters, own_random_numbers, sum_over_ranks
 from mlp.parallel.slices import slice_sizes, slices
-from mlp.precision import MixedPrecision
-from mlp.regularizers import MaxNorm, Regularizer
-
-Array = NDArray[np.floating[Any]]
+from mlp.solver.evaluation import Outcome
 
 
 class DataParallel:
@@ -61,10 +57,10 @@ class DataParallel:
     def training_step(
         self,
         x: Array,
-        targets: NDArray[Any],
+        targets: Array,
         loss: Loss,
         *,
-        sample_weight: NDArray[Any] | None = None,
+        sample_weight: Array | None = None,
         parts: int = 1,
         precision: MixedPrecision | None = None,
         is_classification: bool = False,
@@ -139,15 +135,15 @@ class DataParallel:
         """The ``state_dict`` of the serial network, on every rank."""
         return self.network.state_dict()
 
-    def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
         """Take over a serial network's. Raises ``InputError``, and changes nothing, unless it fits."""
         self.network.load_state_dict(state)
 
-    def optimizer_state(self, optimizer: Optimizer) -> dict[str, NDArray[Any]]:
+    def optimizer_state(self, optimizer: Optimizer) -> dict[str, Array]:
         """The optimizer's ``state_dict`` as it would be over the serial network, on every rank."""
         return optimizer.state_dict()
 
-    def load_optimizer_state(self, optimizer: Optimizer, state: Mapping[str, NDArray[Any]]) -> None:
+    def load_optimizer_state(self, optimizer: Optimizer, state: Mapping[str, Array]) -> None:
         """Take over the state of the serial network's optimizer. Raises ``InputError``, as that does."""
         optimizer.load_state_dict(state)
 

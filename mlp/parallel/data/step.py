@@ -7,26 +7,24 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mlp.checks import check_number
-from mlp.errors import InputError
-from mlp.evaluation import Outcome
+from mlp.arrays import Array
+from mlp.checks import InputError, check_number
 from mlp.losses import Loss
 from mlp.optim import Optimizer, clip_by_value
 from mlp.parallel.data.replicas import slice_batch
 from mlp.parallel.data.replicated import DataParallel
 from mlp.parallel.sharded.training import ShardedDataParallel
 from mlp.parallel.slices import slice_sizes
-from mlp.solver import Solver
-from mlp.step import Step
+from mlp.solver.evaluation import Outcome
+from mlp.solver.loop import Solver
+from mlp.solver.step import Step
 
-Array = NDArray[Any]
 NETWORK = "network/"  # how the names of the network's arrays begin in the state of a solver
 
 
 class DataParallelStep(Step):
-    """``mlp.step.Step`` for several ranks: every rank is given the whole batch, and takes its slice of it.
+    """``mlp.solver.step.Step`` for several ranks: every rank is given the whole batch, and takes its slice of it.
 
         parallel = DataParallel(network, communicator)                  # or ShardedDataParallel
         optimizer = SGD(network.parameters, lr=0.1)

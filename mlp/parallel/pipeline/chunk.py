@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
+from mlp.arrays import Array
 from mlp.buffers import Buffers, Lending
 from mlp.layers.containers import Sequential
-
-Array = NDArray[np.floating[Any]]
 
 
 class Flight:

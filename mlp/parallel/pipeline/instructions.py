@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import NamedTuple
 
-from mlp.errors import InputError
+from mlp.checks import InputError
 
 
 @dataclass(frozen=True, repr=False)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
 
-from mlp.checks import check_integer, check_number
-from mlp.errors import InputError
+from mlp.checks import InputError, check_integer, check_number
 from mlp.layers.base import Layer
 from mlp.network import Network
 

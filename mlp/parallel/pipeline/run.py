@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mlp.arrays import Array
 from mlp.losses import Loss
 from mlp.parallel.communicator import Communicator
 from mlp.parallel.pipeline.chunk import Chunk
@@ -26,8 +25,6 @@ from mlp.parallel.pipeline.instructions import (
     SendGradients,
 )
 from mlp.parallel.pipeline.timeline import Interval
-
-Array = NDArray[Any]
 
 
 @dataclass

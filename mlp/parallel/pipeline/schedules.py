@@ -15,8 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from mlp.checks import bind_arguments, check_integer, find_name
-from mlp.errors import InputError
+from mlp.checks import InputError, bind_arguments, check_integer, find_name
 from mlp.parallel.pipeline.instructions import Backward, Forward, PipelineSchedule, Work
 
 

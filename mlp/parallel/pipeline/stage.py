@@ -8,8 +8,8 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mlp.arrays import Array
 from mlp.checks import check_number
 from mlp.layers.containers import Sequential
 from mlp.network import Network
@@ -19,8 +19,6 @@ from mlp.parallel.communicator import Communicator
 from mlp.parallel.pipeline.partition import balanced_cuts, check_costs, check_cuts, check_stages
 from mlp.parallel.pipeline.state import SerialState, gather_json, rename
 from mlp.parameter import ParameterVector
-
-Array = NDArray[np.floating[Any]]
 
 
 class PipelineStage:
@@ -87,15 +85,15 @@ class PipelineStage:
         """The ``state_dict`` of the serial network, on all ranks, which all call this."""
         return self._state.gather()
 
-    def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
         """Take this stage's part from that of a serial network. Raises ``InputError`` unless it fits all of it."""
         self._state.load(state)
 
-    def optimizer_state(self, optimizer: Optimizer) -> dict[str, NDArray[Any]]:
+    def optimizer_state(self, optimizer: Optimizer) -> dict[str, Array]:
         """The optimizer's ``state_dict`` as the serial network's would be, on all ranks, which all call this."""
         return self._state.gather_optimizer(optimizer)
 
-    def load_optimizer_state(self, optimizer: Optimizer, state: Mapping[str, NDArray[Any]]) -> None:
+    def load_optimizer_state(self, optimizer: Optimizer, state: Mapping[str, Array]) -> None:
         """Take this stage's part from the state of the serial network's optimizer."""
         self._state.load_optimizer(optimizer, state)
 

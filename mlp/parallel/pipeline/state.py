@@ -7,14 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mlp.arrays import Array
 from mlp.network import Network
 from mlp.optim.base import Optimizer
 from mlp.parallel.communicator import Communicator
 from mlp.parameter import ParameterVector, check_state
-
-Array = NDArray[Any]
 
 
 class SerialState:

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from mlp.checks import check_number
-from mlp.errors import InputError
+from mlp.checks import InputError, check_number
 from mlp.parallel.pipeline.instructions import (
     Backward,
     Forward,

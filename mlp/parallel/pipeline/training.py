@@ -13,14 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mlp.arrays import Array
 from mlp.buffers import Buffers, Lending
-from mlp.checks import check_integer
-from mlp.errors import InputError
+from mlp.checks import InputError, check_integer
 from mlp.layers.containers import Sequential
 from mlp.losses import Loss
 from mlp.network import Network
@@ -31,8 +29,6 @@ from mlp.parallel.pipeline.run import Batch, BatchLoss, Run, Shapes
 from mlp.parallel.pipeline.schedules import forward_only
 from mlp.parallel.pipeline.stage import PipelineStage
 from mlp.parallel.pipeline.timeline import Interval, Timeline, simulate
-
-Array = NDArray[np.floating[Any]]
 
 
 class Pipeline(PipelineStage):
@@ -84,10 +80,10 @@ class Pipeline(PipelineStage):
     def training_step(
         self,
         x: Array,
-        targets: NDArray[Any],
+        targets: Array,
         loss: Loss,
         *,
-        sample_weight: NDArray[Any] | None = None,
+        sample_weight: Array | None = None,
         scale: float = 1.0,
         accumulate: bool = False,
         summed: bool = False,
@@ -146,13 +142,13 @@ class Pipeline(PipelineStage):
             self._execute(Run(self.communicator, self._forward, self.chunks, batch, scores))
         return self._from_last_stage(scores)
 
-    def scores(self, x: NDArray[Any], batch_size: int = 1000) -> Array:
+    def scores(self, x: Array, batch_size: int = 1000) -> Array:
         """The scores in evaluation mode, on all ranks, made in batches: the caller's own."""
         batch_size = check_integer("batch_size", batch_size, 1)
         starts = range(0, max(len(x), 1), batch_size)
         return np.concatenate([self.evaluation_step(x[i : i + batch_size]).copy() for i in starts])
 
-    def explain_non_finite(self, x: NDArray[Any]) -> str:
+    def explain_non_finite(self, x: Array) -> str:
         """Where a value that is not finite comes from, as far as a stage can know: for the messages of a solver."""
         for p in self.parameters:
             if not np.isfinite(p.data).all():
@@ -204,7 +200,7 @@ class Pipeline(PipelineStage):
             self.communicator.send(array, other, self._tag)
         return array
 
-    def _as_input(self, x: NDArray[Any]) -> Array:
+    def _as_input(self, x: Array) -> Array:
         x = np.asarray(x)
         if x.ndim < 1 or x.dtype.kind not in "fiub":
             raise InputError(f"Pipeline: a batch of real numbers is needed, got {x.dtype} of shape {x.shape}")

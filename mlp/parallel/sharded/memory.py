@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mlp.errors import InputError
+from mlp.checks import InputError
+from mlp.layers.summary import Text
 from mlp.optim.base import Optimizer
 from mlp.parallel.data.replicated import DataParallel
 from mlp.parallel.sharded.training import ShardedDataParallel
-from mlp.summary import Text
 
 STAGES = {0: "data parallel", 1: "ZeRO-1", 2: "ZeRO-2", 3: "ZeRO-3"}
 # Whole vectors that a rank holds beside its slice, of weights and, in stage 1, of gradients.

@@ -5,18 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mlp.arrays import Array
 from mlp.network import Network
 from mlp.optim.base import Optimizer
 from mlp.parallel.communicator import Communicator
 from mlp.parallel.sharded.units import Unit
 from mlp.parameter import ParameterVector, check_state
-
-Array = NDArray[Any]
 
 
 class ShardedState:

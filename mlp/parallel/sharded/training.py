@@ -8,25 +8,21 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mlp.buffers import aligned_empty
-from mlp.checks import check_number
-from mlp.errors import InputError
-from mlp.evaluation import Outcome
+from mlp.arrays import Array, aligned_empty
+from mlp.checks import InputError, check_number
+from mlp.efficiency.mixed_precision import MixedPrecision
 from mlp.losses import Loss
 from mlp.network import Network
 from mlp.optim.base import Optimizer
 from mlp.optim.clipping import norm
+from mlp.optim.regularizers import MaxNorm, Regularizer
 from mlp.parallel.communicator import Communicator
 from mlp.parallel.data.replicated import DataParallel
 from mlp.parallel.sharded.state import ShardedState
 from mlp.parallel.sharded.units import ShardedBody, Unit, divide
 from mlp.parameter import ParameterVector
-from mlp.precision import MixedPrecision
-from mlp.regularizers import MaxNorm, Regularizer
-
-Array = NDArray[np.floating[Any]]
+from mlp.solver.evaluation import Outcome
 
 
 class ShardedDataParallel(DataParallel):
@@ -143,7 +139,7 @@ class ShardedDataParallel(DataParallel):
 
     # What happens in a step.
 
-    def training_step(self, x: Array, targets: NDArray[Any], loss: Loss, **options: Any) -> Outcome:
+    def training_step(self, x: Array, targets: Array, loss: Loss, **options: Any) -> Outcome:
         """The same as in ``DataParallel``; ``network.parameters.grad`` is this rank's slices of the gradient.
 
         If a gradient overflows in mixed precision, all ranks see it, whoever has it: all skip the step.
@@ -228,15 +224,15 @@ class ShardedDataParallel(DataParallel):
         """The ``state_dict`` of the serial network, on every rank."""
         return self.serial.gather()
 
-    def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
         """Take this rank's slices of it. Raises ``InputError``, and changes nothing, unless it fits."""
         self.network.load_state_dict(self.serial.take(state))
         self.publish()
 
-    def optimizer_state(self, optimizer: Optimizer) -> dict[str, NDArray[Any]]:
+    def optimizer_state(self, optimizer: Optimizer) -> dict[str, Array]:
         """The optimizer's ``state_dict`` as it would be over the serial network, on every rank."""
         return self.serial.gather_optimizer(optimizer)
 
-    def load_optimizer_state(self, optimizer: Optimizer, state: Mapping[str, NDArray[Any]]) -> None:
+    def load_optimizer_state(self, optimizer: Optimizer, state: Mapping[str, Array]) -> None:
         """Take this rank's slices of it. Raises ``InputError``, as the optimizer does, unless it fits."""
         self.serial.load_optimizer(optimizer, state)

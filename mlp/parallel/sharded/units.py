@@ -6,17 +6,13 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any, Protocol
+from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
+from mlp.arrays import Array
 from mlp.layers.base import Layer
 from mlp.layers.containers import Sequential
 from mlp.parallel.slices import slice_sizes, slices
 from mlp.parameter import Parameter
-
-Array = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)

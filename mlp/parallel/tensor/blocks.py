@@ -15,18 +15,16 @@ from __future__ import annotations
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mlp.arrays import Array
 from mlp.buffers import Lending
-from mlp.errors import InputError
+from mlp.checks import InputError
 from mlp.initializers import zeros
 from mlp.layers.base import Layer, check_features
 from mlp.layers.blocks import Block, GatedMlp, Mlp
 from mlp.parallel.communicator import Communicator
 from mlp.parallel.tensor.layers import ColumnParallelLinear, RowParallelLinear, make_entry
 from mlp.parallel.tensor.shard import check_communicator, check_divisible, common_generator, pass_on
-
-Array = NDArray[np.floating[Any]]
 
 
 class ParallelBlock(Block):

@@ -34,10 +34,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from mlp.errors import InputError
+from mlp.arrays import Array
+from mlp.checks import InputError
 from mlp.layers.base import check_features, check_upstream
 from mlp.parallel.collectives import (
     Collective,
@@ -49,8 +47,6 @@ from mlp.parallel.collectives import (
 from mlp.parallel.communicator import Communicator
 from mlp.parallel.slices import slice_sizes
 from mlp.parallel.tensor.shard import ShardedLinear
-
-Array = NDArray[np.floating[Any]]
 
 
 class ColumnParallelLinear(ShardedLinear):

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
+from mlp.arrays import Array
 from mlp.buffers import Lending, PassingBuffers
-from mlp.checks import check_dtype, check_integer
-from mlp.errors import InputError
+from mlp.checks import InputError, check_dtype, check_integer
 from mlp.functional import ones
 from mlp.initializers import Initializer, normal, zeros
 from mlp.layers.base import Layer
 from mlp.layers.linear import Linear
 from mlp.parallel.communicator import Communicator
 from mlp.parameter import Parameter
-
-Array = NDArray[np.floating[Any]]
 
 
 class ShardedLinear(Linear):

@@ -19,13 +19,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mlp.checks import check_number
-from mlp.errors import InputError
+from mlp.arrays import Array
+from mlp.checks import InputError, check_number
 from mlp.network import Network
 from mlp.optim.base import Optimizer
 from mlp.optim.clipping import norm
@@ -33,8 +31,6 @@ from mlp.parallel.communicator import Communicator
 from mlp.parallel.serial import SerialCommunicator
 from mlp.parallel.tensor.shard import ShardedLinear, gather_parts, take_part
 from mlp.parameter import check_state
-
-Array = NDArray[Any]
 
 
 def parallel_layers(network: Network) -> list[ShardedLinear]:

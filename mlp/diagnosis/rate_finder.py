@@ -1,0 +1,111 @@
+"""The learning-rate range test: a short run with a growing rate shows which rates can be used."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlp.checks import InputError, check_integer, check_positive
+from mlp.data import Batches, Dataset
+from mlp.losses import Loss
+from mlp.network import Network
+from mlp.optim import Optimizer
+from mlp.solver.step import Step
+
+
+class RangeTest:
+    """What ``range_test`` measured: ``rates`` and ``losses`` step by step, ``smoothed`` losses, ``suggestion``.
+
+    ``suggestion`` is the rate at which the smoothed loss fell fastest per factor of the rate, ``largest`` the one
+    where it was lowest: beyond that it grows. ``plot()`` draws loss against rate.
+    """
+
+    def __init__(self, rates: NDArray[np.float64], losses: NDArray[np.float64], smoothing: float) -> None:
+        self.rates, self.losses = rates, losses
+        mean, self.smoothed = 0.0, np.empty_like(losses)
+        for i, loss in enumerate(losses):
+            mean = smoothing * mean + (1 - smoothing) * loss
+            self.smoothed[i] = mean / (1 - smoothing ** (i + 1))  # without the bias of the start at 0
+        lowest = int(np.argmin(self.smoothed))
+        self.largest = float(rates[lowest])
+        slopes = np.gradient(self.smoothed, np.log(rates))[: lowest + 1]
+        self.suggestion = float(rates[int(np.argmin(slopes))])
+
+    def plot(self) -> Any:
+        """Loss against learning rate, with the suggestion; returns the matplotlib figure. Needs matplotlib."""
+        from mlp.plots import plot_range_test
+
+        return plot_range_test(self)
+
+    def __repr__(self) -> str:
+        return (
+            f"RangeTest({len(self.rates)} steps from {self.rates[0]:.3g} to {self.rates[-1]:.3g}: "
+            f"steepest at {self.suggestion:.3g}, lowest at {self.largest:.3g})"
+        )
+
+
+def range_test(
+    network: Network,
+    loss: Loss,
+    optimizer: Optimizer,
+    data: Dataset,
+    *,
+    low: float = 1e-5,
+    high: float = 10.0,
+    steps: int = 100,
+    batch_size: int = 100,
+    rng: int | np.random.Generator = 2022,
+    smoothing: float = 0.9,
+    **step_options: Any,
+) -> RangeTest:
+    """Train for ``steps`` steps while the rate grows from ``low`` to ``high`` by equal factors, and watch the loss.
+
+        η(t) = low · (high / low)^(t / (steps - 1))
+
+    It stops early once the smoothed loss is four times its minimum, or not finite. Network, optimizer, and loss are
+    left as they were: the steps are made, and taken back. ``step_options`` are those of ``mlp.solver.step.Step``.
+
+    Raises ``InputError`` unless 0 < low < high and steps >= 3, or if the first losses are not finite.
+
+    Smith, "Cyclical learning rates for training neural networks", WACV 2017.
+    """
+    low, high = check_positive("range_test: low", low), check_positive("range_test: high", high)
+    if low >= high:
+        raise InputError(f"range_test: low must be below high, got {low:g} and {high:g}")
+    check_integer("range_test: steps", steps, 3)
+    generator = np.random.default_rng(rng)
+    step = Step(network, loss, optimizer, **step_options)
+    if step.average is not None or step.schedule is not None:
+        raise InputError("range_test: a schedule or an average of the weights has no meaning here; leave it out")
+    batches = Batches(data, min(batch_size, len(data)), network.dtype)
+    kept = network.state_dict(), optimizer.state_dict(), network.snapshot(), optimizer.lr
+    rates, losses, mean = [], [], 0.0
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            epoch = batches.epoch(generator)
+            for t in range(steps):
+                batch = next(epoch, None)
+                if batch is None:
+                    epoch = batches.epoch(generator)
+                    batch = next(epoch)
+                optimizer.lr = low * (high / low) ** (t / (steps - 1))
+                outcome = step(t, *batch, batches.sample_weight, generator, data.is_classification)
+                if not math.isfinite(outcome.loss):
+                    break
+                rates.append(optimizer.lr)
+                losses.append(outcome.loss)
+                mean = smoothing * mean + (1 - smoothing) * outcome.loss
+                if mean / (1 - smoothing ** (t + 1)) > 4 * max(min(losses), 0) and t > steps // 10:
+                    break
+    finally:
+        network.load_state_dict(kept[0])
+        optimizer.load_state_dict(kept[1])
+        network.restore(kept[2])
+        optimizer.lr = kept[3]
+        network.zero_grad()
+    if len(losses) < 3:
+        raise InputError(f"range_test: the loss is not finite from step {len(losses)} on; lower low ({low:g})")
+    return RangeTest(np.array(rates), np.array(losses), smoothing)
