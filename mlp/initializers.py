@@ -26,12 +26,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlp.checks import InputError, bind_arguments, check_number, find_name
+from mlp.checks import InputError, check_number
+from mlp.registry import Registry, known_name
 
 Weights = NDArray[np.float64]
 Initializer = Callable[[tuple[int, ...], np.random.Generator], Weights]
 
-INITIALIZERS: dict[str, Callable[..., Initializer]] = {}
+INITIALIZERS: Registry[Initializer] = Registry("initializer")
 
 # Name of an activation -> name of the initializer for the weights before it; register_activation writes it down.
 # He for all that resemble ReLU: of a gradient's square, for normal inputs, ReLU passes back 0.50, GeLU 0.46,
@@ -42,8 +43,7 @@ FOR_ACTIVATION: dict[str, str] = {}
 
 def register_initializer(make: Callable[..., Initializer]) -> Callable[..., Initializer]:
     """Decorator that lets a configuration name what ``make(**options)`` returns by the name of ``make``."""
-    INITIALIZERS[make.__name__] = make
-    return make
+    return INITIALIZERS.register(make.__name__)(make)
 
 
 def make_initializer(name: str, **options: Any) -> Initializer:
@@ -51,11 +51,7 @@ def make_initializer(name: str, **options: Any) -> Initializer:
 
     Raises ``InputError`` for an unknown name, and for an option that it lacks or does not have.
     """
-    known = find_name(name, INITIALIZERS)
-    if known is None:
-        raise InputError(f"unknown initializer {name!r}; there are: {', '.join(sorted(INITIALIZERS))}")
-    bind_arguments(known, INITIALIZERS[known], **options)
-    return INITIALIZERS[known](**options)
+    return INITIALIZERS.make(name, **options)
 
 
 def for_activation(activation: str) -> Initializer:
@@ -63,10 +59,7 @@ def for_activation(activation: str) -> Initializer:
 
     ``make_initializer("auto", activation="ReLU")`` is the same. Raises ``InputError`` for an unknown activation.
     """
-    known = find_name(activation, FOR_ACTIVATION)
-    if known is None:
-        raise InputError(f"unknown activation {activation!r}; there are: {', '.join(sorted(FOR_ACTIVATION))}")
-    return make_initializer(FOR_ACTIVATION[known])
+    return make_initializer(FOR_ACTIVATION[known_name("activation", activation, FOR_ACTIVATION)])
 
 
 INITIALIZERS["auto"] = for_activation

@@ -263,7 +263,7 @@ class TestForActivation:
         assert xavier == pytest.approx(he / 2**20, rel=1e-9)
 
     def test_an_unknown_activation(self):
-        with pytest.raises(InputError, match=r"unknown activation 'swoosh'; there are: ELU, .*Tanh"):
+        with pytest.raises(InputError, match=r"'swoosh'; did you mean Swish.? There are: ELU, .*Tanh"):
             for_activation("swoosh")
 
 

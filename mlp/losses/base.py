@@ -16,33 +16,25 @@ from numpy.typing import ArrayLike, NDArray
 
 from mlp.arrays import Array
 from mlp.buffers import Buffers
-from mlp.checks import InputError, bind_arguments, find_name
+from mlp.checks import InputError
 from mlp.functional import check_labels
+from mlp.registry import Registry
 
 Labels = NDArray[np.integer[Any]]
 # How much each sample counts in the loss: one number if all count alike, else a column (N, 1).
 Share = float | Array
 
-LOSSES: dict[str, Callable[..., Loss]] = {}
+LOSSES: Registry[Loss] = Registry("loss")
 
 
 def register_loss(name: str) -> Callable[[type[Loss]], type[Loss]]:
     """Class decorator that lets a configuration name this loss (upper and lower case are one)."""
-
-    def register(loss: type[Loss]) -> type[Loss]:
-        LOSSES[name] = loss
-        return loss
-
-    return register
+    return LOSSES.register(name)
 
 
 def make_loss(name: str, **options: Any) -> Loss:
     """A new loss of the kind registered under ``name``. Raises ``InputError`` for an unknown name or option."""
-    known = find_name(name, LOSSES)
-    if known is None:
-        raise InputError(f"unknown loss {name!r}; there are: {', '.join(sorted(LOSSES))}")
-    bind_arguments(f"loss {known}", LOSSES[known], **options)
-    return LOSSES[known](**options)
+    return LOSSES.make(name, **options)
 
 
 class Loss:

@@ -9,24 +9,20 @@ from typing import Any
 import numpy as np
 
 from mlp.arrays import Array, aligned_empty
-from mlp.checks import InputError, bind_arguments, check_number, find_name
+from mlp.checks import InputError, check_number
 from mlp.parameter import Parameter, ParameterVector
+from mlp.registry import Registry
 
 # Long vectors are updated in blocks that stay in the cache from one operation to the next. Smaller blocks than
 # this stay nearer to the processor, but what they save is less than what their many more calls cost.
 BLOCK = 2**18
 
-OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {}
+OPTIMIZERS: Registry[Optimizer] = Registry("optimizer")
 
 
 def register_optimizer(name: str) -> Callable[[type[Optimizer]], type[Optimizer]]:
     """Class decorator that lets a configuration name this optimizer (upper and lower case are one)."""
-
-    def register(optimizer: type[Optimizer]) -> type[Optimizer]:
-        OPTIMIZERS[name] = optimizer
-        return optimizer
-
-    return register
+    return OPTIMIZERS.register(name)
 
 
 class Optimizer:
@@ -120,9 +116,4 @@ def make_optimizer(name: str, parameters: ParameterVector | Iterable[Parameter],
 
     Raises ``InputError`` for an unknown name, an unknown option, and whatever the optimizer refuses.
     """
-    known = find_name(name, OPTIMIZERS)
-    if known is None:
-        raise InputError(f"unknown optimizer {name!r}; there are: {', '.join(sorted(OPTIMIZERS))}")
-    make = OPTIMIZERS[known]
-    bind_arguments(known, make, parameters, **options)
-    return make(parameters, **options)
+    return OPTIMIZERS.make(name, parameters, **options)

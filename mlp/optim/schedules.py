@@ -15,11 +15,12 @@ from inspect import signature
 from itertools import pairwise
 from typing import Any
 
-from mlp.checks import InputError, bind_arguments, check_integer, check_number, check_positive, find_name
+from mlp.checks import InputError, check_integer, check_number, check_positive
+from mlp.registry import Registry
 
 Schedule = Callable[[int], float]
 
-SCHEDULES: dict[str, Callable[..., Schedule]] = {}
+SCHEDULES: Registry[Schedule] = Registry("schedule")
 
 
 def register_schedule(name: str) -> Callable[[Callable[..., Schedule]], Callable[..., Schedule]]:
@@ -27,12 +28,7 @@ def register_schedule(name: str) -> Callable[[Callable[..., Schedule]], Callable
 
     The function takes the learning rate ``lr`` and, if the schedule has an end, the number of ``steps`` to it.
     """
-
-    def register(make: Callable[..., Schedule]) -> Callable[..., Schedule]:
-        SCHEDULES[name] = make
-        return make
-
-    return register
+    return SCHEDULES.register(name)
 
 
 @register_schedule("constant")
@@ -186,14 +182,10 @@ def make_schedule(name: str, lr: float, total_steps: int, *, warmup_steps: int =
     Raises ``InputError`` for an unknown name or option, a warm-up that leaves no steps, and whatever the schedule
     refuses.
     """
-    known = find_name(name, SCHEDULES)
-    if known is None:
-        raise InputError(f"unknown schedule {name!r}; there are: {', '.join(sorted(SCHEDULES))}")
+    name = SCHEDULES.known(name)
     total_steps = check_integer("make_schedule: total_steps", total_steps, 1)
     if check_integer("make_schedule: warmup_steps", warmup_steps, 0) >= total_steps:
         raise InputError(f"make_schedule: {warmup_steps} warm-up steps leave none of {total_steps}")
-    make = SCHEDULES[known]
-    if "steps" in signature(make).parameters:
+    if "steps" in signature(SCHEDULES[name]).parameters:
         options = {"steps": total_steps - warmup_steps, **options}
-    bind_arguments(known, make, lr, **options)
-    return warmup(make(lr, **options), warmup_steps)
+    return warmup(SCHEDULES.make(name, lr, **options), warmup_steps)

@@ -30,6 +30,7 @@ from mlp import (
 )
 from mlp.initializers import for_activation
 from mlp.layers import ACTIVATIONS, make_activation, register_activation
+from mlp.registry import Registry
 
 # Every elementwise activation, and what it tends to far to the left and far to the right: value and slope.
 # A value "x" is x itself, "x/2" a multiple of it.
@@ -328,7 +329,7 @@ def test_options_that_cannot_be(make, message):
 @pytest.fixture
 def own_registry(monkeypatch):
     """What a test registers is forgotten after it."""
-    monkeypatch.setattr("mlp.layers.activations.registry.ACTIVATIONS", dict(ACTIVATIONS))
+    monkeypatch.setattr("mlp.layers.activations.registry.ACTIVATIONS", Registry("activation", ACTIVATIONS))
     recommended = dict(mlp.initializers.FOR_ACTIVATION)
     monkeypatch.setattr("mlp.layers.activations.registry.FOR_ACTIVATION", recommended)
     monkeypatch.setattr("mlp.initializers.FOR_ACTIVATION", recommended)
@@ -352,7 +353,7 @@ class TestNames:
             make_activation("relu", slope=0.2)
 
     def test_an_unknown_name_is_answered_with_the_known_ones(self):
-        with pytest.raises(InputError, match=r"unknown activation 'swoosh'; there are: ELU, GeLU, .*ReLU"):
+        with pytest.raises(InputError, match=r"'swoosh'; did you mean Swish.? There are: ELU, GeLU, .*ReLU"):
             make_activation("swoosh")
 
     def test_a_new_one_is_known_by_all_its_names(self, own_registry):

@@ -270,7 +270,7 @@ def test_losses_are_made_by_name_with_options():
     assert repr(make_loss("hinge", margin=2)) == "HingeLoss(margin=2)"
     with pytest.raises(InputError, match=r"unknown loss 'l3'; there are: BCE, CE, .*NLL"):
         make_loss("l3")
-    with pytest.raises(InputError, match=r"loss MAE: .*'margin'; options: reduction"):
+    with pytest.raises(InputError, match=r"MAE: .*'margin'; options: reduction"):
         make_loss("MAE", margin=2)
 
 

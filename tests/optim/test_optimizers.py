@@ -12,6 +12,7 @@ import pytest
 from mlp import InputError
 from mlp.optim import OPTIMIZERS, Optimizer, make_optimizer, register_optimizer
 from mlp.parameter import Parameter, ParameterVector
+from mlp.registry import Registry
 
 CASES = [
     ("SGD", {}),
@@ -218,7 +219,7 @@ class TestRegistry:
         with pytest.raises(InputError) as error:
             make_optimizer("Adams", make_vector())
         assert str(error.value) == (
-            "unknown optimizer 'Adams'; there are: AdaGrad, Adam, AdamW, RMSProp, SGD"
+            "unknown optimizer 'Adams'; did you mean Adam? There are: AdaGrad, Adam, AdamW, RMSProp, SGD"
         )  # fmt: skip
 
     def test_an_unknown_option(self):
@@ -229,7 +230,7 @@ class TestRegistry:
         )
 
     def test_a_new_one(self, monkeypatch):
-        monkeypatch.setattr("mlp.optim.base.OPTIMIZERS", {})
+        monkeypatch.setattr("mlp.optim.base.OPTIMIZERS", Registry("optimizer"))
 
         @register_optimizer("Sign")
         class Sign(Optimizer):

@@ -24,6 +24,7 @@ from mlp.optim import (
     step_decay,
     warmup,
 )
+from mlp.registry import Registry
 
 
 def rates(schedule, steps) -> list[float]:
@@ -177,8 +178,8 @@ class TestRegistry:
         with pytest.raises(InputError) as error:
             make_schedule("cosinus", 0.1, 10)
         assert str(error.value) == (
-            "unknown schedule 'cosinus'; there are: constant, cosine, exponential, inverse_sqrt, inverse_time, "
-            "linear, one_cycle, step_decay"
+            "unknown schedule 'cosinus'; did you mean cosine? There are: constant, cosine, exponential, "
+            "inverse_sqrt, inverse_time, linear, one_cycle, step_decay"
         )
 
     @pytest.mark.parametrize(
@@ -204,7 +205,7 @@ class TestRegistry:
         assert str(error.value) == message
 
     def test_a_new_one(self, monkeypatch):
-        monkeypatch.setattr("mlp.optim.schedules.SCHEDULES", {})
+        monkeypatch.setattr("mlp.optim.schedules.SCHEDULES", Registry("schedule"))
 
         @register_schedule("halves")
         def halves(lr: float, steps: int):

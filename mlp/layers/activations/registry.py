@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from mlp.checks import InputError, bind_arguments, find_name
 from mlp.initializers import FOR_ACTIVATION
 from mlp.layers.base import Layer
+from mlp.registry import Registry
 
 Maker = TypeVar("Maker", bound=Callable[..., Layer])
 
-ACTIVATIONS: dict[str, Callable[..., Layer]] = {}
+ACTIVATIONS: Registry[Layer] = Registry("activation")
 
 
 def register_activation(*names: str, initializer: str = "xavier_normal") -> Callable[[Maker], Maker]:
@@ -19,13 +19,8 @@ def register_activation(*names: str, initializer: str = "xavier_normal") -> Call
 
     ``initializer`` names how the weights of the Linear before it should start: see ``mlp.initializers``.
     """
-
-    def register(layer: Maker) -> Maker:
-        ACTIVATIONS.update(dict.fromkeys(names, layer))
-        FOR_ACTIVATION.update(dict.fromkeys(names, initializer))
-        return layer
-
-    return register
+    FOR_ACTIVATION.update(dict.fromkeys(names, initializer))
+    return ACTIVATIONS.register(*names)
 
 
 def make_activation(name: str, **options: Any) -> Layer:
@@ -33,8 +28,4 @@ def make_activation(name: str, **options: Any) -> Layer:
 
     Raises ``InputError`` for an unknown activation, and for an option that it does not have.
     """
-    known = find_name(name, ACTIVATIONS)
-    if known is None:
-        raise InputError(f"unknown activation {name!r}; there are: {', '.join(sorted(ACTIVATIONS))}")
-    bind_arguments(known, ACTIVATIONS[known], **options)
-    return ACTIVATIONS[known](**options)
+    return ACTIVATIONS.make(name, **options)

@@ -13,10 +13,11 @@ With p stages, m microbatches, and v chunks of the network on each stage, all eq
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from mlp.checks import InputError, bind_arguments, check_integer, find_name
+from mlp.checks import InputError, check_integer
 from mlp.parallel.pipeline.instructions import Backward, Forward, PipelineSchedule, Work
+from mlp.registry import Registry
 
 
 def gpipe(stages: int, microbatches: int) -> PipelineSchedule:
@@ -97,12 +98,10 @@ def idle_share(stages: int, microbatches: int, chunks: int = 1) -> float:
     return (p - 1) / (v * m + p - 1)
 
 
-PIPELINE_SCHEDULES: dict[str, Callable[..., PipelineSchedule]] = {
-    "model-parallel": model_parallel,
-    "GPipe": gpipe,
-    "1F1B": one_f_one_b,
-    "interleaved": interleaved,
-}
+PIPELINE_SCHEDULES: Registry[PipelineSchedule] = Registry(
+    "pipeline schedule",
+    {"model-parallel": model_parallel, "GPipe": gpipe, "1F1B": one_f_one_b, "interleaved": interleaved},
+)
 
 
 def make_pipeline_schedule(name: str, stages: int, **options: int) -> PipelineSchedule:
@@ -110,11 +109,7 @@ def make_pipeline_schedule(name: str, stages: int, **options: int) -> PipelineSc
 
     Raises ``InputError`` for an unknown name, an unknown or missing option, and whatever the schedule refuses.
     """
-    known = find_name(name, PIPELINE_SCHEDULES)
-    if known is None:
-        raise InputError(f"unknown pipeline schedule {name!r}; there are: {', '.join(PIPELINE_SCHEDULES)}")
-    bind_arguments(f"pipeline schedule {known}", PIPELINE_SCHEDULES[known], stages, **options)
-    return PIPELINE_SCHEDULES[known](stages, **options)
+    return PIPELINE_SCHEDULES.make(name, stages, **options)
 
 
 def check_sizes(where: str, **sizes: int) -> tuple[int, ...]:

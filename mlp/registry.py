@@ -1,0 +1,67 @@
+"""Parts by name: what a configuration, a notebook or a student's own file may choose, and how more are added."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+from mlp.checks import InputError, bind_arguments, find_name
+
+Part = TypeVar("Part")
+Maker = TypeVar("Maker", bound=Callable[..., Any])
+
+
+class Registry(dict[str, Callable[..., Part]]):
+    """name -> what makes the part: a class, or a function. Upper and lower case are one.
+
+        LOSSES: Registry[Loss] = Registry("loss")
+
+        @LOSSES.register("CE")
+        class CrossEntropyLoss(Loss): ...
+
+        LOSSES.make("ce", label_smoothing=0.1)
+
+    ``kind`` is what messages call such a part.
+    """
+
+    def __init__(self, kind: str, known: Mapping[str, Callable[..., Part]] | None = None) -> None:
+        super().__init__(known or {})
+        self.kind = kind
+
+    def register(self, *names: str) -> Callable[[Maker], Maker]:
+        """Decorator that adds a class or function under these names, instead of any that had them."""
+
+        def add(make: Maker) -> Maker:
+            self.update(dict.fromkeys(names, make))
+            return make
+
+        return add
+
+    def known(self, name: str) -> str:
+        """The spelling under which ``name`` is registered. Raises ``InputError`` if it is not."""
+        return known_name(self.kind, name, self)
+
+    def make(self, name: str, *arguments: Any, **options: Any) -> Part:
+        """A new part. Raises ``InputError`` for an unknown name, and for options that it lacks or does not have."""
+        name = self.known(name)
+        bind_arguments(name, self[name], *arguments, **options)
+        return self[name](*arguments, **options)
+
+
+def known_name(kind: str, name: str, names: Iterable[str]) -> str:
+    """The one of ``names`` that is meant. Raises ``InputError`` if none is, with the nearest and all of them."""
+    names = sorted(names)
+    known = find_name(name, names) if isinstance(name, str) else None
+    if known is None:
+        near = nearest(name, names)
+        there_are = f"did you mean {near}? There are" if near else "there are"
+        raise InputError(f"unknown {kind} {name!r}; {there_are}: {', '.join(names)}")
+    return known
+
+
+def nearest(name: object, names: Iterable[str]) -> str | None:
+    """The one of ``names`` that a person who wrote ``name`` most likely meant, or None if none is near."""
+    lower = {known.lower(): known for known in names}
+    found = difflib.get_close_matches(str(name)[:100].lower(), lower, n=1)
+    return lower[found[0]] if found else None
