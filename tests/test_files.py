@@ -2,11 +2,12 @@
 
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
 from mlp.checks import InputError
-from mlp.files import make_folder, write_atomically, write_text
+from mlp.files import make_folder, remove_temporary, write_atomically, write_text
 
 
 def no_space(*args, **kwargs):
@@ -60,6 +61,32 @@ def test_the_content_is_on_the_disk_before_it_gets_its_name(old, monkeypatch):
     assert old.read_text() == "new"
 
 
+def test_the_longest_name_that_a_file_may_have(tmp_path):
+    write_text(tmp_path / ("ü" * 127), "long")
+    assert (tmp_path / ("ü" * 127)).read_text() == "long"
+
+
+@pytest.mark.parametrize("path", ["", ".", "a\0b"])
+def test_names_that_no_file_can_have(path):
+    with pytest.raises(InputError, match=r"^cannot write '"):
+        write_text(Path(path), "new")
+
+
+def test_a_link_is_replaced_and_not_followed(old):
+    (old.parent / "link").symlink_to(old)
+    write_text(old.parent / "link", "new")
+    assert old.read_text() == "old"
+    assert (old.parent / "link").read_text() == "new"
+
+
+def test_what_killed_processes_left_is_removed(old):
+    for name in (".file.1234.tmp", ".file.0a1b2c3d.tmp", ".files.1.tmp", "file.tmp"):
+        (old.parent / name).touch()
+    remove_temporary(old)
+    assert sorted(p.name for p in old.parent.iterdir()) == [".files.1.tmp", "file", "file.tmp"]
+    remove_temporary(old.parent / "missing" / "file")
+
+
 @pytest.mark.parametrize("where", ["file/below", "missing/name", "folder", "x" * 300])
 def test_places_that_cannot_be_written(old, where):
     (old.parent / "folder").mkdir()
@@ -73,9 +100,9 @@ def test_make_folder(tmp_path):
         assert make_folder(tmp_path / "a" / "b").is_dir()
 
 
-@pytest.mark.parametrize("where", ["file", "file/below", "x" * 300])
+@pytest.mark.parametrize("where", ["file", "file/below", "x" * 300, "a\0b"])
 def test_folders_that_cannot_be_made(old, where):
-    with pytest.raises(InputError, match=r"^cannot create the folder "):
+    with pytest.raises(InputError, match=r"^cannot (create the folder|write) "):
         make_folder(old.parent / where)
 
 

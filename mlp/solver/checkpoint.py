@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
+import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -17,25 +20,38 @@ from mlp.files import write_atomically
 from mlp.network import Network
 
 METADATA = "metadata.json"
-# A header may claim any size; nothing beyond this is read. 8 GiB is a network of 2 billion float32 numbers.
-MAX_BYTES = 8 * 2**30
-MAX_METADATA_BYTES = 2**28
+ARRAYS = "arrays"  # the key of the list of all arrays in the metadata
+# No more is read than the file has bytes, as nothing in it is compressed. The metadata become Python objects, which
+# are larger than their text: 32 MB are the history of 50,000 epochs, and half a million lists and mappings.
+MAX_METADATA_BYTES, MAX_CONTAINERS = 2**25, 500_000
+# What NumPy writes before the values of an array of plain numbers. Anything else, its own reader never sees.
+HEADER = re.compile(
+    rb"\x93NUMPY\x01\x00..\{'descr': '(?P<dtype>[<>|](?:f[248]|[iu][1248]|b1))', "
+    rb"'fortran_order': (?P<fortran>True|False), "
+    rb"'shape': \((?P<shape>|\d{1,18},|\d{1,18}(?:, \d{1,18}){1,31})\), \} *\n",
+    re.DOTALL,
+)
+# What ``zipfile`` and ``json`` end in when a file is damaged, or was made to look like a checkpoint.
+DAMAGE = (OSError, EOFError, ValueError, LookupError, OverflowError, RuntimeError, struct.error, zipfile.BadZipFile)
 
 
 def save_arrays(path: str | Path, arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> None:
     """Write named arrays and JSON-able metadata to ``path``, all of it or nothing.
 
-    Raises ``InputError`` if the file cannot be written, and ``TypeError`` or ``ValueError`` if the metadata
-    is not finite JSON.
+    The metadata list every array with its type, shape and checksum. Raises ``InputError`` if the file cannot be
+    written, and ``TypeError`` or ``ValueError`` if the metadata is not finite JSON.
     """
-    text = json.dumps(metadata, allow_nan=False)
+    plain = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    text = json.dumps(
+        {**metadata, ARRAYS: {name: _describe(array) for name, array in plain.items()}}, allow_nan=False
+    )
 
     def write(file: Any) -> None:
         with zipfile.ZipFile(file, "w") as archive:
             archive.writestr(METADATA, text)
-            for name, array in arrays.items():
+            for name, array in plain.items():
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                    np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
+                    np.lib.format.write_array(member, array, version=(1, 0), allow_pickle=False)
 
     write_atomically(Path(path), write)
 
@@ -43,51 +59,80 @@ def save_arrays(path: str | Path, arrays: Mapping[str, Array], metadata: Mapping
 def load_arrays(path: str | Path) -> tuple[dict[str, Array], dict[str, Any]]:
     """The arrays and metadata that ``save_arrays`` wrote.
 
-    Raises ``InputError``, naming the file, if it is missing, cut short, changed (each part has a checksum),
-    too large, or holds anything but plain numbers.
+    Raises ``InputError``, naming the file, if it is missing, cut short, changed in any part (every array is listed
+    with a checksum), or holds anything but plain numbers. A file costs no more memory than a few times its size.
     """
     path = Path(path)
     try:
-        with zipfile.ZipFile(path) as archive:
-            sizes = {info.filename: info.file_size for info in archive.infolist()}
-            if METADATA not in sizes:
-                raise InputError(f"{path} is not a checkpoint: it holds no {METADATA}")
-            if sum(sizes.values()) > MAX_BYTES or sizes[METADATA] > MAX_METADATA_BYTES:
-                raise InputError(
-                    f"{path} claims {sum(sizes.values()):,} bytes, more than the {MAX_BYTES:,} allowed"
-                )
-            metadata = json.loads(archive.read(METADATA))
-            arrays = {
-                name.removesuffix(".npy"): _read_array(archive, name, size, path)
-                for name, size in sizes.items()
-                if name != METADATA
-            }
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+            members = _members(archive, file.seek(0, 2), path)
+            metadata = _read_metadata(archive, path)
+            arrays = {name.removesuffix(".npy"): _read_array(archive, info, path) for name, info in members.items()}
     except FileNotFoundError:
         raise InputError(f"there is no checkpoint {path}") from None
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
+    except DAMAGE as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"the checkpoint {path} is damaged: {error}") from error
-    if not isinstance(metadata, dict):
-        raise InputError(f"{path} is not a checkpoint: its {METADATA} is not an object")
+        raise InputError(f"the checkpoint {path} is damaged: {' '.join(str(error).split())}") from error
+    # Files that were written before the list was introduced have none.
+    listed = metadata.pop(ARRAYS, None)
+    if listed is not None and listed != {name: _describe(array) for name, array in arrays.items()}:
+        raise InputError(f"the checkpoint {path} is damaged: its arrays are not those that its {METADATA} lists")
     return arrays, metadata
 
 
-def _read_array(archive: zipfile.ZipFile, name: str, size: int, path: Path) -> Array:
-    with archive.open(name) as member:
-        version = np.lib.format.read_magic(member)
-        if version != (1, 0):
-            raise InputError(f"{path}: {name} has array format {version}, 1.0 is accepted")
-        shape, _, dtype = np.lib.format.read_array_header_1_0(member)
-    if dtype.kind not in "fiub":
-        raise InputError(f"{path}: {name} holds {dtype}; numbers are accepted")
-    # The header must not promise more than the archive holds: memory is reserved by it.
-    if int(np.prod(shape, dtype=object)) * dtype.itemsize > size:
-        raise InputError(f"{path}: {name} claims shape {shape}, more than its {size:,} bytes")
-    with archive.open(name) as member:
-        array = np.lib.format.read_array(member, allow_pickle=False)
-        member.read()  # to the end, where the checksum is compared
-    return array
+def _describe(array: Array) -> list[Any]:
+    """[type, shape, checksum] as the metadata list them."""
+    return [array.dtype.str, list(array.shape), zlib.crc32(array.reshape(-1).view(np.uint8).data)]
+
+
+def _members(archive: zipfile.ZipFile, size: int, path: Path) -> dict[str, zipfile.ZipInfo]:
+    """The members that hold arrays. Raises ``InputError`` for any that could cost more than the file's ``size``."""
+    infos = archive.infolist()
+    members = {info.filename: info for info in infos}
+    if METADATA not in members:
+        raise InputError(f"{path} is not a checkpoint: it holds no {METADATA}")
+    if any(info.compress_type != zipfile.ZIP_STORED for info in infos):
+        raise InputError(f"{path} is not a checkpoint: it is compressed, which checkpoints are not")
+    claimed = sum(max(info.file_size, info.compress_size) for info in infos)
+    if claimed > size or members[METADATA].file_size > MAX_METADATA_BYTES:
+        raise InputError(
+            f"{path} is damaged: its parts claim {claimed:,} bytes of its {size:,}, "
+            f"{members[METADATA].file_size:,} of them metadata, where {MAX_METADATA_BYTES:,} are accepted"
+        )
+    if len(members) < len(infos):
+        raise InputError(f"the checkpoint {path} is damaged: it holds two parts of one name")
+    del members[METADATA]
+    return members
+
+
+def _read_metadata(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
+    text = archive.read(METADATA)
+    if text.count(b"[") + text.count(b"{") > MAX_CONTAINERS:
+        raise InputError(f"{path} is damaged: its {METADATA} hold more than {MAX_CONTAINERS:,} lists and mappings")
+    metadata = json.loads(text, parse_constant=_refuse)
+    if not isinstance(metadata, dict):
+        raise InputError(f"{path} is not a checkpoint: its {METADATA} is not an object")
+    return metadata
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no number of JSON")
+
+
+def _read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> Array:
+    content = bytearray(archive.read(info))
+    header = HEADER.match(content)
+    if header is None or header.end() != 10 + int.from_bytes(content[8:10], "little"):
+        raise InputError(f"{path}: {info.filename} is damaged, or no array; arrays of plain numbers are accepted")
+    dtype = np.dtype(header["dtype"].decode())
+    shape = tuple(int(n) for n in re.findall(rb"\d+", header["shape"]))
+    if math.prod(shape) * dtype.itemsize != len(content) - header.end() or max(shape, default=0) > 2**40:
+        raise InputError(
+            f"{path}: {info.filename} claims shape {shape}, which its {info.file_size:,} bytes are not"
+        )
+    values = np.frombuffer(content, dtype, offset=header.end())
+    return values.reshape(shape[::-1]).T if header["fortran"] == b"True" else values.reshape(shape)
 
 
 def save(network: Network, path: str | Path) -> None:
