@@ -12,11 +12,13 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
-from running import SCRIPT
+from running import PROJECT, SCRIPT, end_all
 
 from mlp import Dataset, load_mnist
 
 sys.path.insert(0, str(SCRIPT.parent))
+# The processes that tests start import the mlp that is tested.
+os.environ["PYTHONPATH"] = os.pathsep.join([str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 TRAIN, TEST = 300, 100
 
@@ -25,6 +27,13 @@ TRAIN, TEST = 300, 100
 def untracked(monkeypatch):
     """No test speaks to wandb unless it undoes this."""
     monkeypatch.setenv("WANDB_MODE", "disabled")
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_running():
+    """What a test has started ends with it, also if it fails."""
+    yield
+    end_all()
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ A new layer, loss or option needs one more line in the tables; the tests of comp
 import copy
 import inspect
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -225,9 +225,13 @@ INPUTS: dict[str, Callable[[Callable[..., np.ndarray]], np.ndarray]] = {
     "reversed": lambda normal: normal(5, FEATURES)[::-1, ::-1],
     "broadcast": lambda normal: np.broadcast_to(normal(FEATURES), (5, FEATURES)),
 }
+# What does not depend on where numbers lie is seen with these.
+SOME_INPUTS = ["batch of 5", "no batch axis", "two leading axes"]
 DTYPES = [np.float32, np.float64]
 
+each_layer = pytest.mark.parametrize("name", LAYERS)
 each_input = pytest.mark.parametrize("kind", INPUTS)
+some_inputs = pytest.mark.parametrize("kind", SOME_INPUTS)
 each_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: d.__name__)
 
 
@@ -256,39 +260,45 @@ def assert_same(actual, expected) -> None:
         np.testing.assert_array_equal(actual, expected, strict=True)
 
 
+@pytest.fixture
+def layer(name, dtype):
+    return LAYERS[name].make(dtype)
+
+
+@pytest.fixture
+def x(name, kind, dtype):
+    x = draw(kind, dtype)
+    columns = list(LAYERS[name].index_columns)
+    if not columns:
+        return x
+    x = x.copy()
+    x[..., columns] = np.random.default_rng(2).integers(0, 3, (*x.shape[:-1], len(columns)))
+    return read_only(x)
+
+
+@pytest.fixture
+def other_x(name, kind, dtype, x):
+    """Another input of the same shape."""
+    other = draw(kind, dtype, seed=1)
+    columns = list(LAYERS[name].index_columns)
+    if not columns:
+        return other
+    other = other.copy()
+    other[..., columns] = 2 - x[..., columns]
+    return read_only(other)
+
+
+@pytest.fixture
+def upstream(name, x, dtype):
+    shape = (*x.shape[:-1], LAYERS[name].out_features)
+    return read_only(np.random.default_rng(7).normal(size=shape).astype(dtype))
+
+
 @each_dtype
 @each_input
-@pytest.mark.parametrize("name", LAYERS)
-class TestLayerContract:
-    @pytest.fixture
-    def layer(self, name, dtype):
-        return LAYERS[name].make(dtype)
-
-    @pytest.fixture
-    def x(self, name, kind, dtype):
-        x = draw(kind, dtype)
-        columns = list(LAYERS[name].index_columns)
-        if not columns:
-            return x
-        x = x.copy()
-        x[..., columns] = np.random.default_rng(2).integers(0, 3, (*x.shape[:-1], len(columns)))
-        return read_only(x)
-
-    @pytest.fixture
-    def other_x(self, name, kind, dtype, x):
-        """Another input of the same shape."""
-        other = draw(kind, dtype, seed=1)
-        columns = list(LAYERS[name].index_columns)
-        if not columns:
-            return other
-        other = other.copy()
-        other[..., columns] = 2 - x[..., columns]
-        return read_only(other)
-
-    @pytest.fixture
-    def upstream(self, name, x, dtype):
-        shape = (*x.shape[:-1], LAYERS[name].out_features)
-        return read_only(np.random.default_rng(7).normal(size=shape).astype(dtype))
+@each_layer
+class TestLayersInEveryLayout:
+    """Shapes, values and whose memory it is, wherever the numbers of an input lie."""
 
     def test_shapes_and_dtypes_follow_the_input(self, layer, x, upstream, dtype):
         y = layer.forward(x)
@@ -297,6 +307,17 @@ class TestLayerContract:
         assert grad_x.shape == x.shape
         assert {y.dtype, grad_x.dtype, *(g.dtype for g in gradients(layer).values())} == {np.dtype(dtype)}
         assert all(g.shape == layer.parameters()[n].shape for n, g in gradients(layer).items())
+
+    def test_where_numbers_lie_does_not_matter(self, layer, x, upstream, dtype):
+        """Outputs and gradients are those of a copy of the input that lies in one block."""
+        apart = layer.forward(x), layer.backward(upstream), gradients(layer)
+        layer.zero_grad()
+        block = layer.forward(np.array(x, order="C")), layer.backward(upstream), gradients(layer)
+        close = {"rtol": 1e-12, "atol": 1e-12} if dtype == np.float64 else {"rtol": 1e-5, "atol": 1e-5}
+        for a, b in zip(apart[:2], block[:2], strict=True):
+            np.testing.assert_allclose(a, b, **close, strict=True)
+        for name, gradient in block[2].items():
+            np.testing.assert_allclose(apart[2][name], gradient, **close, err_msg=name)
 
     def test_arguments_and_parameters_are_not_changed(self, layer, x, upstream):
         x, g = x.copy(), upstream.copy()
@@ -308,6 +329,23 @@ class TestLayerContract:
         assert_same(g, kept_g)
         assert_same({n: p.data for n, p in layer.parameters().items()}, before)
 
+    def test_results_belong_to_the_caller(self, layer, x, other_x, upstream, dtype, name):
+        network = Network(layer, Linear(LAYERS[name].out_features, CLASSES, dtype=dtype), rng=0)
+        owned = layer.forward(x), layer.backward(upstream), network.forward(x)
+        kept = [a.copy() for a in owned]
+        labels = np.zeros(x.shape[:-1], int)
+        for _ in range(2):
+            network.training_step(other_x, labels, CrossEntropyLoss())
+            layer.backward(-layer.forward(other_x))
+        for a, b in zip(owned, kept, strict=True):
+            assert_same(a, b)
+            assert not any(np.may_share_memory(a, p.data) for p in network.parameters)
+
+
+@each_dtype
+@some_inputs
+@each_layer
+class TestLayerContract:
     def test_calls_are_deterministic_and_forget_each_other(self, layer, x, other_x, upstream, dtype, name):
         first = layer.forward(x).copy(), layer.backward(upstream).copy(), gradients(layer)
         layer.forward(other_x)
@@ -342,18 +380,6 @@ class TestLayerContract:
         layer.saved = in_flight
         assert_same(layer.backward(upstream), expected)
 
-    def test_results_belong_to_the_caller(self, layer, x, other_x, upstream, dtype, name):
-        network = Network(layer, Linear(LAYERS[name].out_features, CLASSES, dtype=dtype), rng=0)
-        owned = layer.forward(x), layer.backward(upstream), network.forward(x)
-        kept = [a.copy() for a in owned]
-        labels = np.zeros(x.shape[:-1], int)
-        for _ in range(2):
-            network.training_step(other_x, labels, CrossEntropyLoss())
-            layer.backward(-layer.forward(other_x))
-        for a, b in zip(owned, kept, strict=True):
-            assert_same(a, b)
-            assert not any(np.may_share_memory(a, p.data) for p in network.parameters)
-
     def test_backward_is_the_derivative_of_forward(self, layer, x, name):
         differentiable = not LAYERS[name].index_columns
         check_layer(layer, x, rtol=1e-7, input_gradient=differentiable, behaviour=differentiable).assert_ok()
@@ -380,44 +406,57 @@ class TestLayerContract:
         assert_same(layer.forward(x), y)
 
 
-def loss_arguments() -> Iterator:
-    """Every loss with every kind of input and dtype; its other options with two of them, to save time."""
-    seen = set()
+def loss_arguments(inputs: Iterable[str]) -> pytest.MarkDecorator:
+    """Every loss with each of these inputs and dtypes; its other options with two of them, to save time."""
+    arguments, seen = [], set()
     for case in LOSS_CASES:
         first = (type(case.loss), case.targets) not in seen
         seen.add((type(case.loss), case.targets))
         some = [("batch of 5", np.float64), ("two leading axes", np.float32)]
-        for kind, dtype in itertools.product(INPUTS, DTYPES) if first else some:
-            yield pytest.param(case, kind, dtype, id=f"{case.loss!r} {case.targets}-{kind}-{dtype.__name__}")
+        for kind, dtype in itertools.product(inputs, DTYPES) if first else some:
+            name = f"{case.loss!r} {case.targets}-{kind}-{dtype.__name__}"
+            arguments.append(pytest.param(case, kind, dtype, id=name))
+    return pytest.mark.parametrize(("case", "kind", "dtype"), arguments)
 
 
-@pytest.mark.parametrize(("case", "kind", "dtype"), list(loss_arguments()))
-class TestLossContract:
-    @pytest.fixture
-    def loss(self, case):
-        return copy.deepcopy(case.loss)
+@pytest.fixture
+def loss(case):
+    return copy.deepcopy(case.loss)
 
-    @pytest.fixture
-    def scores(self, case, kind, dtype):
-        return draw(kind, dtype, offset=LOG_PROBABILITIES if isinstance(case.loss, NLLLoss) else 0)
 
-    @pytest.fixture
-    def targets(self, case, scores, dtype):
-        rng = np.random.default_rng(3)
-        match case.targets:
-            case "labels":
-                return read_only(np.asarray(rng.integers(0, CLASSES, scores.shape[:-1])))
-            case "real":
-                return read_only(rng.normal(size=scores.shape).astype(dtype))
-            case "soft":
-                return read_only(rng.dirichlet(np.ones(CLASSES), scores.shape[:-1]).astype(dtype))
-        return read_only(rng.choice(np.array([0, 0.3, 1], dtype), scores.shape))
+@pytest.fixture
+def scores(case, kind, dtype):
+    return draw(kind, dtype, offset=LOG_PROBABILITIES if isinstance(case.loss, NLLLoss) else 0)
+
+
+@pytest.fixture
+def targets(case, scores, dtype):
+    rng = np.random.default_rng(3)
+    match case.targets:
+        case "labels":
+            return read_only(np.asarray(rng.integers(0, CLASSES, scores.shape[:-1])))
+        case "real":
+            return read_only(rng.normal(size=scores.shape).astype(dtype))
+        case "soft":
+            return read_only(rng.dirichlet(np.ones(CLASSES), scores.shape[:-1]).astype(dtype))
+    return read_only(rng.choice(np.array([0, 0.3, 1], dtype), scores.shape))
+
+
+@loss_arguments(INPUTS)
+class TestLossesInEveryLayout:
+    """Shapes, values and whose memory it is, wherever the scores lie."""
 
     def test_value_and_gradient_have_the_right_type_and_shape(self, loss, scores, targets, dtype):
         assert type(loss.forward(scores, targets)) is float
         gradient = loss.backward()
         assert gradient.shape == scores.shape
         assert gradient.dtype == dtype
+
+    def test_where_scores_lie_does_not_matter(self, loss, scores, targets):
+        value, gradient = loss.forward(scores, targets), loss.backward()
+        close = {"rtol": 1e-13, "atol": 1e-13} if scores.dtype == np.float64 else {"rtol": 1e-6, "atol": 1e-6}
+        assert loss.forward(np.array(scores, order="C"), targets) == pytest.approx(value, rel=close["rtol"])
+        np.testing.assert_allclose(loss.backward(), gradient, **close, strict=True)
 
     def test_an_empty_batch_costs_nothing(self, loss, scores, targets):
         assert scores.size or loss.forward(scores, targets) == 0
@@ -428,15 +467,6 @@ class TestLossContract:
         loss.backward()
         assert_same(s, scores)
         assert_same(t, targets)
-
-    def test_calls_are_deterministic_and_forget_each_other(self, loss, case, scores, targets):
-        first = loss.forward(scores, targets), loss.backward()
-        loss.forward(-np.ones((7, case.classes or CLASSES + 2), scores.dtype), np.zeros(7, int))
-        for other in (loss, copy.deepcopy(case.loss)):
-            again = other.forward(scores, targets), other.backward()
-            assert again[0] == first[0]
-            assert_same(again[1], first[1])
-            assert_same(other.backward(), first[1])
 
     def test_the_gradient_belongs_to_the_caller(self, loss, scores, targets, kind, dtype):
         loss.forward(scores, targets)
@@ -451,13 +481,6 @@ class TestLossContract:
         loss.backward()[...] = 7
         assert_same(loss.backward(), kept)
 
-    def test_backward_is_the_derivative_of_forward(self, loss, scores, targets):
-        check_loss(loss, scores, targets, rtol=1e-7).assert_ok()
-
-    def test_backward_needs_a_forward_pass(self, loss, scores, targets):
-        with pytest.raises(InputError, match=f"{type(loss).__name__}: backward needs a forward pass first"):
-            loss.backward()
-
     def test_leading_axes_are_a_batch(self, loss, scores, targets):
         """A loss over (2, 3, K) is that over (6, K); its gradient is the same numbers."""
         value = loss.forward(scores, targets)
@@ -465,6 +488,25 @@ class TestLossContract:
         flat = targets.reshape(-1, CLASSES) if targets.shape == scores.shape else targets.reshape(-1)
         assert loss.forward(scores.reshape(-1, CLASSES), flat) == value
         assert_same(loss.backward().reshape(scores.shape), gradient)
+
+
+@loss_arguments(SOME_INPUTS)
+class TestLossContract:
+    def test_calls_are_deterministic_and_forget_each_other(self, loss, case, scores, targets):
+        first = loss.forward(scores, targets), loss.backward()
+        loss.forward(-np.ones((7, case.classes or CLASSES + 2), scores.dtype), np.zeros(7, int))
+        for other in (loss, copy.deepcopy(case.loss)):
+            again = other.forward(scores, targets), other.backward()
+            assert again[0] == first[0]
+            assert_same(again[1], first[1])
+            assert_same(other.backward(), first[1])
+
+    def test_backward_is_the_derivative_of_forward(self, loss, scores, targets):
+        check_loss(loss, scores, targets, rtol=1e-7).assert_ok()
+
+    def test_backward_needs_a_forward_pass(self, loss, scores, targets):
+        with pytest.raises(InputError, match=f"{type(loss).__name__}: backward needs a forward pass first"):
+            loss.backward()
 
     def test_total_and_weight_of_batches_add_up(self, loss, scores, targets):
         """The loss of a whole is the sum of the totals of its parts over that of their weights."""

@@ -17,7 +17,7 @@ def say(text: str) -> None:
 
 
 def main(fault: str) -> None:
-    world = MPICommunicator.world(time_limit=2.0 if fault == "receive" else 60.0)
+    world = MPICommunicator.world(time_limit=2.0 if fault == "receive" else 600.0)
     world.barrier()
     if world.rank == 0:
         say("all are here")

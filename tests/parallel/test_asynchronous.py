@@ -1,8 +1,5 @@
 """Asynchronous training: which weights each gradient was of, and what comes of it."""
 
-import os
-import subprocess
-import sys
 import threading
 from itertools import cycle
 from pathlib import Path
@@ -10,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from asynchronous_exercise import UPDATES, X, Y, build, exercise, make_optimizer
+from running import PATIENCE, run_ranks
 
 import mlp
 from mlp import SGD, CrossEntropyLoss, InputError, Linear, Network
@@ -19,7 +17,7 @@ from mlp.parallel.data.asynchronous import train_asynchronously
 from mlp.parallel.data.next_message import wait_for_any
 
 HERE = Path(__file__).parent
-LIMIT = 30.0
+LIMIT = PATIENCE
 
 
 def simulate(workers: list[int], schedule: list[int]) -> dict[str, np.ndarray]:
@@ -195,14 +193,8 @@ class TestWithoutSchedule:
 @pytest.fixture(scope="module")
 def processes(tmp_path_factory) -> list[dict[str, np.ndarray]]:
     """What three MPI processes found."""
-    pytest.importorskip("mpi4py", reason="mpi4py is not installed: python -m pip install 'mlp[parallel]'")
     folder = tmp_path_factory.mktemp("ranks")
-    path = os.pathsep.join([str(Path(mlp.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
-    subprocess.run(
-        [sys.executable, "-m", "mlp.parallel.launch", "-n", "3", "--time-limit", "60",
-         HERE / "asynchronous_exercise.py", folder],
-        check=True, env={**os.environ, "PYTHONPATH": path},
-    )  # fmt: skip
+    run_ranks(3, HERE / "asynchronous_exercise.py", folder)
     return [dict(np.load(folder / f"rank{rank}.npz")) for rank in range(3)]
 
 

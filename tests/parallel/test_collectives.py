@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from running import PATIENCE
 
 import mlp
 from mlp import CrossEntropyLoss, InputError, Linear, Network
@@ -25,7 +26,7 @@ from mlp.parallel import (
 )
 
 TOKENS, FEATURES = 7, 5
-LIMIT = 30.0
+LIMIT = PATIENCE
 property_test = settings(deadline=None, max_examples=50, derandomize=True)
 
 

@@ -1,8 +1,5 @@
 """Data parallel: a network trained by several ranks is the network trained by one, whatever the slices."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +7,8 @@ import pytest
 from data_exercise import CASES, CASES_OF_PROCESSES, exercise, same_results, serial
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from running import PATIENCE, run_ranks
 
-import mlp
 from mlp import SGD, CrossEntropyLoss, InputError, Linear, MSELoss, Network, ReLU, Tanh
 from mlp.efficiency.mixed_precision import LossScaler, MixedPrecision
 from mlp.layers import BatchNorm, Dropout
@@ -26,7 +23,7 @@ from mlp.parallel.data.replicas import (
 from mlp.parallel.data.replicated import DataParallel
 
 HERE = Path(__file__).parent
-LIMIT = 60.0
+LIMIT = PATIENCE
 RANKS = [1, 2, 3, 4]
 each_size = pytest.mark.parametrize("ranks", RANKS)
 property_test = settings(deadline=None, max_examples=50, derandomize=True)
@@ -48,16 +45,10 @@ class TestIsTheSerialNetwork:
         for results in run_threads(lambda communicator: exercise(case, communicator), ranks, time_limit=LIMIT):
             same_results(results, expected)
 
-    @each_size
-    def test_on_processes(self, ranks, tmp_path):
+    def test_on_processes(self, tmp_path):
         """The bits that threads give, the numbers of the serial network; also in the cases of ``test_sharded``."""
-        pytest.importorskip("mpi4py", reason="mpi4py is not installed: python -m pip install 'mlp[parallel]'")
-        path = os.pathsep.join([str(Path(mlp.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
-        subprocess.run(
-            [sys.executable, "-m", "mlp.parallel.launch", "-n", str(ranks), "--time-limit", "120",
-             HERE / "data_exercise.py", tmp_path],
-            check=True, env={**os.environ, "PYTHONPATH": path},
-        )  # fmt: skip
+        ranks = 2
+        run_ranks(ranks, HERE / "data_exercise.py", tmp_path)
         files = [dict(np.load(tmp_path / f"rank{rank}.npz")) for rank in range(ranks)]
         for case in CASES_OF_PROCESSES:
             expected = serial(case)

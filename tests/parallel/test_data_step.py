@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from data_exercise import same_results
+from running import PATIENCE
 
 from mlp import SGD, Adam, CrossEntropyLoss, InputError, Linear, Network, Solver, Tanh
 from mlp.data import Dataset
@@ -17,7 +18,7 @@ from mlp.parallel.sharded.training import ShardedDataParallel
 from mlp.solver.loop import NotFinite
 from mlp.solver.step import Step
 
-LIMIT = 60.0
+LIMIT = PATIENCE
 STAGES = [0, 1, 2, 3]
 each_stage = pytest.mark.parametrize("stage", STAGES)
 rng = np.random.default_rng(0)

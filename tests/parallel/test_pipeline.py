@@ -1,7 +1,5 @@
 """Pipelines train what the serial network would become, with any schedule, on threads and on processes."""
 
-import subprocess
-import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from pipeline_exercise import (
     schedules,
     serial_network,
 )
+from running import PATIENCE, run_ranks
 
 from mlp import SGD, Adam, CrossEntropyLoss, InputError, Linear, MSELoss, Network, Solver
 from mlp.layers import (
@@ -41,7 +40,7 @@ from mlp.parallel.pipeline.schedules import forward_only, gpipe, interleaved, mo
 from mlp.parallel.pipeline.training import Pipeline
 from mlp.solver.step import Step
 
-LIMIT = 60.0
+LIMIT = PATIENCE
 RANKS = [1, 2, 3, 4]
 
 
@@ -123,27 +122,14 @@ class TestAgainstTheSerialNetwork:
             between_parts = 2 * (schedule.parts - 1) * schedule.microbatches
             assert sent[0] == STEPS * (between_parts + 2 * (p - 1))
 
-    def test_processes_give_the_same_bits(self, ranks, tmp_path):
-        pytest.importorskip("mpi4py", reason="mpi4py is not installed: python -m pip install 'mlp[parallel]'")
-        script = Path(__file__).with_name("pipeline_exercise.py")
-        command = [
-            sys.executable,
-            "-m",
-            "mlp.parallel.launch",
-            "-n",
-            len(ranks),
-            "--time-limit",
-            60,
-            script,
-            tmp_path,
-        ]
-        finished = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=90)
-        assert (finished.returncode, finished.stdout, finished.stderr) == (0, "", "")
-        for rank, of_thread in enumerate(ranks):
-            of_process = dict(np.load(tmp_path / f"rank{rank}.npz"))
-            assert of_process.keys() == of_thread.keys()
-            for name, array in of_thread.items():
-                np.testing.assert_array_equal(of_process[name], array, strict=True)
+
+def test_processes_give_the_bits_of_threads(tmp_path):
+    run_ranks(2, Path(__file__).with_name("pipeline_exercise.py"), tmp_path)
+    for rank, of_thread in enumerate(run(exercise, 2)):
+        of_process = dict(np.load(tmp_path / f"rank{rank}.npz"))
+        assert of_process.keys() == of_thread.keys()
+        for name, array in of_thread.items():
+            np.testing.assert_array_equal(of_process[name], array, strict=True)
 
 
 def test_the_bytes_of_the_messages():

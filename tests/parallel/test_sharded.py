@@ -9,6 +9,7 @@ import pytest
 from data_exercise import CASES, exercise, same_results, serial
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from running import PATIENCE
 
 from mlp import (
     SGD,
@@ -41,7 +42,7 @@ from mlp.parallel.sharded.memory import (
 from mlp.parallel.sharded.training import ShardedDataParallel
 from mlp.parallel.sharded.units import divide, group_layers
 
-LIMIT = 60.0
+LIMIT = PATIENCE
 RANKS = [1, 2, 3, 4]
 STAGES = [1, 2, 3]
 each_size = pytest.mark.parametrize("ranks", RANKS)

@@ -1,7 +1,5 @@
 """Tensor-parallel layers compute what their serial twins compute, and say as much to each other as they should."""
 
-import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 
@@ -9,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from running import run_ranks
 from tensor_exercise import (
     CASES,
     FEATURES,
@@ -112,13 +111,9 @@ def test_blocks_of_any_size(ranks, more_tokens, units, widths, gated, sequence_p
             np.testing.assert_allclose(gradients[name].data, p.grad, rtol=0, atol=1e-12 * abs(p.grad).max())
 
 
-@pytest.mark.parametrize("ranks", [2, 3, 4])
-def test_processes_give_the_bits_that_threads_give(ranks, tmp_path):
-    pytest.importorskip("mpi4py", reason="mpi4py is not installed: python -m pip install 'mlp[parallel]'")
-    script = Path(__file__).with_name("tensor_exercise.py")
-    launch = [sys.executable, "-m", "mlp.parallel.launch", "-n", ranks, "--time-limit", "60", script, tmp_path]
-    run = subprocess.run([str(part) for part in launch], capture_output=True, text=True, timeout=90)
-    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+def test_processes_give_the_bits_that_threads_give(tmp_path):
+    ranks = 2
+    run_ranks(ranks, Path(__file__).with_name("tensor_exercise.py"), tmp_path)
     for rank, of_threads in enumerate(run_threads(exercise_all, ranks)):
         of_process = dict(np.load(tmp_path / f"rank{rank}.npz"))
         assert of_process.keys() == of_threads.keys()

@@ -7,13 +7,14 @@ import time
 
 import numpy as np
 import pytest
+from running import PATIENCE
 
 from mlp import InputError
 from mlp.parallel import CommunicatorError, run_threads
 
 ONE = np.ones(3)
 # Where a test is about something else: long enough for a busy machine, short enough not to seem to hang.
-LIMIT = 30.0
+LIMIT = PATIENCE
 
 
 def run(program, ranks, **options):

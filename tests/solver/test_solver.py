@@ -7,6 +7,7 @@ import threading
 
 import numpy as np
 import pytest
+from running import PATIENCE
 
 from mlp import (
     SGD,
@@ -389,7 +390,7 @@ def test_fit_in_a_thread():
     solver = make_solver()
     thread = threading.Thread(target=solver.fit, args=(samples(),))
     thread.start()
-    thread.join(timeout=60)
+    thread.join(timeout=PATIENCE)
     assert len(solver.history) == 2
 
 

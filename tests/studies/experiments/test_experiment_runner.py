@@ -6,12 +6,11 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+from running import PATIENCE, end, launch, wait
 
 from mlp.checks import InputError
 from mlp.run.config import read_config
@@ -20,7 +19,6 @@ from mlp.studies.experiments.folders import inspect_folder
 from mlp.studies.experiments.lock import only_runner
 
 SCRIPT = Path(__file__).parents[3] / "scripts" / "run_experiment.py"
-PATIENCE = 60
 
 
 @pytest.fixture(scope="session")
@@ -53,8 +51,7 @@ def content(folder):
 
 
 def start(*arguments, **options):
-    command = [sys.executable, "-W", "error", SCRIPT, *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    return launch("-W", "error", SCRIPT, *arguments, **options)
 
 
 def wait_for(condition, process=None):
@@ -101,8 +98,8 @@ def test_an_experiment_from_file_to_results(tmp_path):
     assert f"{run_folder(first.configs[3], root)}: not run" in str(e.value)
 
     process = start(*files, "--root", root)
-    out, err = process.communicate(timeout=PATIENCE)
-    assert (process.returncode, out) == (0, ""), err
+    status, out, err = wait(process)
+    assert (status, out) == (0, ""), err
     assert "5 runs in" in err  # the default at seed 1 is in both
     assert "5 completed in" in err
     results = load_results(first, root)
@@ -167,8 +164,7 @@ def test_kills_and_interrupts(long, small, tmp_path):
     wait_for(lambda: has_epochs(folder), process)
     with pytest.raises(InputError, match=f"in use by another runner .process {process.pid}"):
         run_all([small], root, stream=io.StringIO())
-    process.kill()
-    process.communicate()
+    end(process)
     process = start(*arguments)
     wait_for(lambda: "--resume" in read_command(root), process)
     epochs = (folder / "timing.jsonl").read_bytes().count(b"\n")
@@ -179,8 +175,8 @@ def test_kills_and_interrupts(long, small, tmp_path):
     (second,) = wait_for(lambda: workers(root) - {worker}, process)
     wait_for(lambda: has_epochs(folder, epochs + 2), process)
     os.kill(second, signal.SIGKILL)
-    _, err = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 1
+    status, _, err = wait(process)
+    assert status == 1
     assert "1 resumed" in err
     assert "(killed by SIGKILL, attempt 1); it goes on once more" in err
     assert f"failed: {folder}: killed by SIGKILL, attempt 2" in err
@@ -191,8 +187,8 @@ def test_kills_and_interrupts(long, small, tmp_path):
     wait_for(lambda: "--resume" in read_command(root), process)
     time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 130, err
+    status, _, err = wait(process)
+    assert status == 130, err
     assert "0 of 1 runs are done; the same command goes on from here" in err
     assert not workers(root)
     result = load_result(folder)
@@ -203,7 +199,7 @@ def test_kills_and_interrupts(long, small, tmp_path):
 def read_command(root):
     """The command line of the run under ``root``, with its arguments."""
     try:
-        return "".join(Path(f"/proc/{pid}/cmdline").read_bytes().decode() for pid in workers(root))
+        return "".join(Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace") for pid in workers(root))
     except OSError:
         return ""
 
