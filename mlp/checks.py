@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 
 
 class InputError(ValueError):
@@ -58,6 +58,27 @@ def check_integer(name: str, value: object, low: int) -> int:
     if isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= low:
         return int(value)
     raise InputError(f"{name} must be an integer of at least {low}, got {value!r}")
+
+
+def plain_array(name: str, values: Any) -> NDArray[Any]:
+    """``values`` as an array. Raises ``InputError`` for rows of unequal length, and for masked values.
+
+    An array with a mask would lose it here, and what it hides would be computed with. Strings that came as objects
+    become an array of strings.
+    """
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        hidden = int(np.ma.getmaskarray(values).sum())
+        raise InputError(
+            f"{name}: a masked array hides {hidden} of {values.size} values, which would count here; "
+            "leave those samples out, or choose values with .filled(...)"
+        )
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise InputError(f"{name} do not form an array: {error}") from None
+    if array.dtype.kind in "OT" and array.size and all(isinstance(value, str) for value in array.flat):
+        return array.astype(np.str_)
+    return array
 
 
 def find_name(name: str, names: Iterable[str]) -> str | None:

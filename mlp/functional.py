@@ -8,6 +8,7 @@ for the result, and ``scratch``, one or two such arrays to work in: with both th
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -85,6 +86,20 @@ def classify(scores: Array) -> NDArray[np.intp]:
     return (scores[..., 0] > 0).astype(np.intp) if scores.shape[-1] == 1 else scores.argmax(axis=-1)
 
 
+def class_probabilities(scores: Array) -> Array:
+    """softmax of the scores (..., K); of a single score its sigmoid, (..., 1): the probability of class 1."""
+    return sigmoid(scores) if scores.shape[-1] == 1 else softmax(scores)
+
+
+def two_scores(scores: Array) -> Array:
+    """What one score says, as scores of two classes: s (..., 1) -> (0, s), (..., 2). Others (..., K) stay.
+
+    softmax(0, s) = (1 - sigmoid(s), sigmoid(s)), and s is the larger one where it is above 0: this is what a
+    network with one output, trained with binary cross-entropy, means.
+    """
+    return np.concatenate([np.zeros_like(scores), scores], axis=-1) if scores.shape[-1] == 1 else scores
+
+
 def one_hot(labels: NDArray[np.integer], num_classes: int, dtype: np.dtype | type = np.float32) -> Array:
     """Y with Y[..., k] = 1 where k is the label and 0 elsewhere; labels (...) -> (..., num_classes).
 
@@ -95,10 +110,16 @@ def one_hot(labels: NDArray[np.integer], num_classes: int, dtype: np.dtype | typ
 
 
 def check_labels(labels: ArrayLike, num_classes: int) -> NDArray[np.intp]:
-    """``labels`` as an index array, once every one of them is known to be in 0 .. num_classes - 1."""
+    """``labels`` as an index array, once every one of them is known to be in 0 .. num_classes - 1.
+
+    False and True are 0 and 1, and 2.0 is 2: neither can mean anything else.
+    """
     given = np.asarray(labels)
-    if given.dtype.kind not in "iu":
-        raise InputError(f"class labels must be integers from 0 to {num_classes - 1}, got {given.dtype}")
+    if given.dtype.kind not in "biu" and not is_whole(given):
+        raise InputError(
+            f"class labels must be integers from 0 to {num_classes - 1}, got {given.dtype}"
+            + (f" {given[np.floor(given) != given].flat[0]:g}" if given.dtype.kind == "f" else "")
+        )
     indices = given.astype(np.intp, copy=False)
     # Seen as unsigned, a negative label is a huge one: one comparison finds both kinds.
     if indices.size and np.maximum.reduce(indices.view(np.uintp), axis=None) >= num_classes:
@@ -108,6 +129,24 @@ def check_labels(labels: ArrayLike, num_classes: int) -> NDArray[np.intp]:
             f"got {wrong.flat[0]}"
         )
     return indices
+
+
+def is_whole(numbers: NDArray[Any]) -> bool:
+    """Whether these are floats that are integers all the same: what a file of numbers makes of labels."""
+    return numbers.dtype.kind == "f" and bool((np.isfinite(numbers) & (np.floor(numbers) == numbers)).all())
+
+
+# Rounding keeps a row of probabilities from the sum 1: by up to 5e-4 in float16, about 1e-5 in float32 with
+# thousands of classes. Rows that are something else, scores or counts or percentages, miss it by far more.
+SUM_TOLERANCE = 1e-3
+
+
+def find_no_distribution(rows: Array) -> int | None:
+    """The first of the rows (N, K) that is no distribution, entries of at least 0 with sum 1; None if all are."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        sums = rows.sum(axis=-1, dtype=np.float64)
+    wrong = (rows < 0).any(axis=-1) | ~(np.abs(sums - 1) <= SUM_TOLERANCE)
+    return int(wrong.argmax()) if wrong.any() else None
 
 
 @cache

@@ -53,7 +53,7 @@ def public_tools() -> set[str]:
 
 SCAFFOLDING = {
     "Layer", "Container", "Regularizer", "Scratch", "Augment", "Augmentation", "Preprocessing", "count_correct",
-    "RocCurve", "ClassificationReport", "ReliabilityBins", "reliability_bins", "penalised", "QuantizedLinear",
+    "RocCurve", "PrecisionRecallCurve", "ClassificationReport", "ReliabilityBins", "reliability_bins", "penalised", "QuantizedLinear",
 }  # fmt: skip
 
 

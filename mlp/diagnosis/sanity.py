@@ -122,7 +122,7 @@ def _by_heart(network: Network, loss: Loss, few: Dataset, steps: int, lr: float)
     detail = f"loss {first:.4f} -> {last:.4f} in {steps} steps"
     ok = bool(np.isfinite(last)) and last < (0.5 if few.is_classification else 0.1) * first
     if few.is_classification and np.isfinite(last):
-        correct = count_correct(network.scores(x), targets)
+        correct = count_correct(targets, network.scores(x))
         ok = ok and correct == len(few)
         detail += f", {correct} of {len(few)} right"
     return Finding(question, ok, detail)

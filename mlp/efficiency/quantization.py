@@ -85,8 +85,8 @@ def quantization_report(network: Network, dataset: Dataset) -> QuantizationRepor
     difference = size = 0.0
     for x, y in Batches(dataset, min(1000, len(dataset)), network.dtype).epoch():
         s, q = network.evaluation_step(x), small.evaluation_step(x)
-        before += count_correct(s, y)
-        after += count_correct(q, y)
+        before += count_correct(y, s)
+        after += count_correct(y, q)
         difference += float(np.square(q - s).sum())
         size += float(np.square(s).sum())
     n = len(dataset)

@@ -1,127 +1,247 @@
-"""What metrics accept, checked in one place: scores, probabilities or predictions, and labels of two kinds."""
+"""What metrics accept, checked in one place: the truth first, then scores, probabilities or predicted classes."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mlp.arrays import Array
-from mlp.checks import InputError, check_integer
-from mlp.functional import check_labels, one_hot
+from mlp.checks import InputError, check_integer, plain_array
+from mlp.functional import check_labels, find_no_distribution, is_whole, one_hot, two_scores
 
 Indices = NDArray[np.intp]
-
-# A row of float16 or float32 probabilities misses 1 by rounding, a row of scores by far more.
-SUM_TOLERANCE = 1e-3
+Floats = NDArray[np.float64]
 
 
-def real_array(where: str, name: str, values: ArrayLike) -> Array:
-    """``values`` as an array. Raises ``InputError`` unless they are finite real numbers."""
-    try:
-        array = np.asarray(values)
-    except ValueError as error:
-        raise InputError(f"{where}: {name} do not form an array: {error}") from None
+def real_array(where: str, name: str, values: ArrayLike, may_be_impossible: bool = False) -> Array:
+    """``values`` as an array of finite real numbers, booleans as 0 and 1.
+
+    ``may_be_impossible`` allows -inf: the score of a class that cannot be, or the logarithm of a probability of 0.
+    """
+    array = plain_array(f"{where}: {name}", values)
     if array.dtype.kind not in "buif":
         raise InputError(f"{where}: {name} must be real numbers, got {array.dtype}")
-    if not np.isfinite(array).all():
-        raise InputError(f"{where}: {name} must be finite, got {array[~np.isfinite(array)].flat[0]}")
+    wrong = ~np.isfinite(array) & ~(np.isneginf(array) if may_be_impossible else np.False_)
+    if wrong.any():
+        raise InputError(f"{where}: {name} must be finite, got {array[wrong].flat[0]}")
     return array.astype(np.intp) if array.dtype.kind == "b" else array
 
 
-def check_scores(where: str, scores: ArrayLike, labels: ArrayLike) -> tuple[Array, Indices | Array]:
-    """Scores (..., K) as (N, K), and labels: classes (...) as (N,), or distributions (..., K) as (N, K).
+def check_scores(
+    where: str, y_true: ArrayLike, y_score: ArrayLike, name: str = "y_score"
+) -> tuple[Indices | Array, Array]:
+    """(labels, scores): classes (N,) or distributions (N, K), and scores (N, K).
 
-    Raises ``InputError`` for no rows, shapes that do not fit, labels out of range, and rows of labels that are
-    no distributions.
+    Scores are (..., K) with labels (...), distributions (..., K), or one-hot rows of integers. One score a sample,
+    (..., 1), becomes the two of ``two_scores``, and one probability p the two (1 - p, p).
     """
-    s, y = real_array(where, "scores", scores), real_array(where, "labels", labels)
+    s = real_array(where, name, y_score, may_be_impossible=name == "y_score")
+    y = real_array(where, "y_true", y_true)
+    if y.ndim > s.ndim or (
+        y.ndim == s.ndim > 0 and y.shape[:-1] == s.shape[:-1] and s.shape[-1] == 1 < y.shape[-1]
+    ):
+        order = (
+            "scores come first, then labels" if where.endswith(".fit") else "y_true comes first, as in scikit-learn"
+        )
+        raise InputError(f"{where}: {order}; got y_true of shape {y.shape} and {name} of shape {s.shape}")
+    if y.shape == (*s.shape[:-1], 1):
+        y = y[..., 0]
     if s.ndim < 1 or s.size == 0 or y.shape not in (s.shape[:-1], s.shape):
         raise InputError(
-            f"{where} needs scores (..., K) and as many labels (...), or distributions (..., K), at least one; "
-            f"got {s.shape} and {y.shape}"
+            f"{where} needs y_true, labels (...) or distributions (..., K), and as many {name} (..., K), at least "
+            f"one; got {y.shape} and {s.shape}"
         )
     rows = s.reshape(-1, s.shape[-1])
+    if rows.shape[1] == 1:
+        rows = two_scores(rows) if name == "y_score" else np.hstack([1 - rows, rows])
+    K = rows.shape[1]
+    if np.isneginf(rows).all(axis=1).any():
+        raise InputError(f"{where}: a row of {name} is -inf for every class; one class must be possible")
     if y.shape != s.shape:
-        return rows, check_labels(y.reshape(-1), s.shape[-1])
-    if y.dtype.kind != "f":
-        raise InputError(
-            f"{where}: labels of the scores' shape are distributions, which must be floating-point, got {y.dtype} "
-            f"of shape {y.shape} for scores of type {s.dtype}; predicted classes must be integers"
-        )
-    check_distributions(where, "labels", y)
-    return rows, y.reshape(rows.shape)
+        return check_labels(y.reshape(-1), K), rows
+    y = y.reshape(-1, K)
+    if y.dtype.kind in "iu":
+        if not is_one_hot(y):
+            raise InputError(
+                f"{where}: y_true of the shape of {name}, {y.shape}, is one-hot rows or distributions, but these "
+                f"integers are neither; classes have shape {s.shape[:-1]}"
+            )
+        return y.argmax(axis=1), rows
+    check_distributions(where, "y_true", y)
+    return y, rows
 
 
-def check_probabilities(where: str, probabilities: ArrayLike, labels: ArrayLike) -> tuple[Array, Indices | Array]:
-    """As ``check_scores``, for rows that must be distributions."""
-    p, y = check_scores(where, probabilities, labels)
-    check_distributions(where, "probabilities", p)
-    return p, y
+def check_probabilities(where: str, y_true: ArrayLike, y_proba: ArrayLike) -> tuple[Indices | Array, Array]:
+    """As ``check_scores``, for rows that must be distributions; p (N,) or (N, 1) becomes (1 - p, p)."""
+    y, p = real_array(where, "y_true", y_true), real_array(where, "y_proba", y_proba)
+    pair = as_binary(where, y, p)
+    if pair is not None:
+        y, p = pair[0], np.stack([1 - pair[1], pair[1]], axis=1)
+    y, p = check_scores(where, y, p, "y_proba")
+    check_distributions(where, "y_proba", p)
+    return y, p
+
+
+def as_binary(where: str, y: Array, p: Array) -> tuple[Array, Array] | None:
+    """Labels (N,) and one probability (N,) for each, that of the positive class; None if there are K for each.
+
+    Both may be columns (N, 1). Raises ``InputError`` for a probability outside 0 .. 1.
+    """
+    y, p = (a[:, 0] if a.ndim == 2 and a.shape[1] == 1 else a for a in (y, p))
+    if y.ndim != 1 or p.shape != y.shape or not p.size or not (y.dtype.kind in "iu" or is_whole(y)):
+        return None
+    outside = p[(p < 0) | (p > 1)]
+    if outside.size:
+        raise InputError(f"{where}: probabilities must be from 0 to 1, got {outside.flat[0]:g}")
+    return y, p
 
 
 def check_distributions(where: str, name: str, rows: Array) -> None:
     """Raise ``InputError`` unless no entry is negative and every row sums to 1."""
+    wrong = find_no_distribution(rows)
+    if wrong is None:
+        return
     if rows.min() < 0:
-        raise InputError(f"{where}: {name} must not be negative, got {rows.min():g}")
-    sums = rows.sum(axis=-1, dtype=np.float64).reshape(-1)
-    worst = np.abs(sums - 1).argmax()
-    if abs(sums[worst] - 1) > SUM_TOLERANCE:
-        hint = (
-            "labels of the scores' shape are distributions, class labels are integers"
-            if name == "labels"
-            else "mlp.functional.softmax turns scores into probabilities"
-        )
-        raise InputError(f"{where}: each row of {name} must sum to 1, row {worst} sums to {sums[worst]:g}; {hint}")
+        raise InputError(f"{where}: {name} must not be negative, got {rows.min():g}" + _hint(name))
+    total = rows[wrong].sum(dtype=np.float64)
+    raise InputError(f"{where}: each row of {name} must sum to 1, row {wrong} sums to {total:g}" + _hint(name))
 
 
-def is_binary(scores: Array, labels: Array) -> bool:
-    """Whether there is one score, that of the positive class, for each label: both (N,), the labels integers."""
-    return labels.ndim == 1 and scores.shape == labels.shape and labels.dtype.kind in "iu"
+def _hint(name: str) -> str:
+    if name == "y_true":
+        return "; labels of the shape of the scores are distributions (and y_true comes first)"
+    return "; mlp.functional.softmax turns scores into probabilities"
 
 
-def check_unit_interval(where: str, probabilities: Array) -> None:
-    """Raise ``InputError`` unless every entry is from 0 to 1."""
-    outside = probabilities[(probabilities < 0) | (probabilities > 1)]
-    if outside.size:
-        raise InputError(f"{where}: probabilities must be from 0 to 1, got {outside.flat[0]:g}")
+def is_one_hot(rows: Array) -> bool:
+    """Whether integers (N, K), K of 2 or more, have one 1 in each row, and 0 elsewhere."""
+    return (
+        rows.ndim == 2 and rows.shape[1] > 1 and ((rows == 0) | (rows == 1)).all() and (rows.sum(axis=1) == 1).all()
+    )
+
+
+class Predictions(NamedTuple):
+    """True and predicted classes (N,), the number K of classes, and their names if they came as names."""
+
+    true: Indices
+    predicted: Indices
+    K: int
+    names: tuple[str, ...] | None = None
 
 
 def check_predictions(
-    where: str, scores: ArrayLike, labels: ArrayLike, num_classes: int | None = None
-) -> tuple[Indices, Indices, int]:
-    """Predicted classes (N,), true classes (N,), and the number K of classes.
+    where: str, y_true: ArrayLike, y_pred: ArrayLike, num_classes: int | None = None
+) -> Predictions:
+    """Classes from labels and from predicted classes or scores.
 
-    ``scores`` may be predicted classes already: integers, or booleans for two classes, of the labels' shape.
-    K is then ``num_classes``, by default the largest class that occurs + 1.
+    ``y_pred`` are scores (..., K), or classes of the labels' shape: integers, booleans for two classes, names, or
+    one-hot rows of integers like the labels. K is then ``num_classes``, by default the largest class + 1.
     """
     if num_classes is not None:
         num_classes = check_integer(f"{where}: num_classes", num_classes, 1)
-    s, y = real_array(where, "scores", scores), real_array(where, "labels", labels)
-    if s.shape == y.shape and s.size and s.dtype.kind in "iu" and y.dtype.kind in "iu":
-        K = max(int(s.max()), int(y.max()), 0) + 1 if num_classes is None else num_classes
-        return check_labels(s.reshape(-1), K), check_labels(y.reshape(-1), K), K
-    s, y = check_scores(where, s, y)
+    names = _read_names(where, y_true, y_pred)
+    if names is not None:
+        return names
+    s, y = real_array(where, "y_pred", y_pred, may_be_impossible=True), real_array(where, "y_true", y_true)
+    if s.dtype.kind in "iu" and y.dtype.kind not in "iu" and is_whole(y):
+        y = y.astype(np.intp)
+    if s.dtype.kind in "iu" and y.dtype.kind in "iu" and s.size:
+        s, y = _drop_columns(where, s, y)
+        if s.shape == y.shape:
+            K = max(int(s.max()), int(y.max()), 0) + 1 if num_classes is None else num_classes
+            return Predictions(check_labels(y.reshape(-1), K), check_labels(s.reshape(-1), K), K)
+    if s.ndim == 1 and s.size and s.shape == y.shape and (y.dtype.kind in "iu" or is_whole(y)):
+        raise InputError(
+            f"{where}: y_pred of shape {s.shape} must be classes, integers, got {s.dtype}; probabilities p of the "
+            "positive class become classes by p > 0.5, scores by s > 0"
+        )
+    y, s = check_scores(where, y, s)
+    if np.shape(y_pred)[-1] == 1:
+        _refuse_two_meanings(where, s[:, 1])
     K = s.shape[1]
     if num_classes not in (None, K):
         raise InputError(f"{where}: num_classes is {num_classes}, but there are {K} scores")
-    return s.argmax(axis=1), true_classes(y), K
+    return Predictions(true_classes(y), s.argmax(axis=1), K)
 
 
-def check_binary(where: str, scores: ArrayLike, labels: ArrayLike) -> tuple[Array, NDArray[np.bool_]]:
-    """Scores (N,) of the positive class, and which samples are positive (N,); both kinds must occur."""
-    s, y = real_array(where, "scores", scores), real_array(where, "labels", labels)
+def _refuse_two_meanings(where: str, column: Array) -> None:
+    """Raise ``InputError`` for one number a sample that says class 1 as a score, and class 0 as a probability."""
+    if column.min() >= 0 and column.max() <= 1 and ((column > 0) & (column <= 0.5)).any():
+        raise InputError(
+            f"{where}: y_pred (N, 1) from 0 to 1 may be scores, class 1 above 0, or probabilities, class 1 above "
+            "0.5; give classes: (y_pred > 0.5).astype(int)"
+        )
+
+
+def _read_names(where: str, y_true: ArrayLike, y_pred: ArrayLike) -> Predictions | None:
+    """Classes that come as names, numbered in the order of the sorted names; None if neither argument has any."""
+    y, p = plain_array(f"{where}: y_true", y_true), plain_array(f"{where}: y_pred", y_pred)
+    if "U" not in (y.dtype.kind, p.dtype.kind):
+        return None
+    if y.dtype.kind != p.dtype.kind or y.shape != p.shape or y.ndim != 1 or not y.size:
+        raise InputError(
+            f"{where}: names of classes are compared with names, (N,) and (N,), got {y.dtype.name} of {y.shape} "
+            f"and {p.dtype.name} of {p.shape}; for scores and numbers give the labels as numbers, dataset.labels"
+        )
+    names, codes = np.unique(np.concatenate([y, p]), return_inverse=True)
+    return Predictions(codes[: len(y)], codes[len(y) :], len(names), tuple(names.tolist()))
+
+
+def _drop_columns(where: str, s: Array, y: Array) -> tuple[Array, Array]:
+    """Predicted and true classes (...), from one-hot rows or single columns where they are given so."""
+    if s.ndim == 2 and s.shape == y.shape and s.shape[1] > 1 and ((s | y) >> 1 == 0).all():  # 0 and 1 alone
+        if is_one_hot(s) and is_one_hot(y):
+            return s.argmax(axis=1), y.argmax(axis=1)
+        raise InputError(
+            f"{where}: rows of 0 and 1, {s.shape}, but not all of them one-hot; one answer a sample: give classes, "
+            ".argmax(axis=1) of the scores; one answer an entry: give .ravel() of both"
+        )
+    if is_one_hot(y) and s.shape == y.shape[:1]:
+        y = y.argmax(axis=1)
+    elif is_one_hot(s) and y.shape == s.shape[:1]:
+        s = s.argmax(axis=1)
+    if s.shape == (*y.shape, 1):
+        s = s[..., 0]
+    elif y.shape == (*s.shape, 1):
+        y = y[..., 0]
+    return s, y
+
+
+def check_binary(where: str, y_true: ArrayLike, y_score: ArrayLike) -> tuple[NDArray[np.bool_], Array]:
+    """Which samples are positive (N,), and scores (N,) of the positive class, also (N, 1); both kinds must
+    occur."""
+    y, s = real_array(where, "y_true", y_true), real_array(where, "y_score", y_score, may_be_impossible=True)
+    y, s = (a[:, 0] if a.ndim == 2 and a.shape[1] == 1 else a for a in (y, s))
     if s.ndim != 1 or s.shape != y.shape or s.size == 0:
         raise InputError(
-            f"{where} needs scores (N,) of the positive class and as many labels, at least one; "
-            f"got {s.shape} and {y.shape}"
+            f"{where} needs y_true (N,), 0 and 1, and as many y_score (N,) of the positive class, at least one; "
+            f"got {y.shape} and {s.shape}"
         )
-    is_positive = check_labels(y, 2) == 1
+    try:
+        is_positive = check_labels(y, 2) == 1
+    except InputError as error:
+        raise InputError(f"{where}: y_true: {error}; y_true comes first, then y_score") from None
     positives = int(np.count_nonzero(is_positive))
     if positives in (0, s.size):
         raise InputError(
             f"{where} needs samples of both classes, got {positives} positive and {s.size - positives} negative"
         )
-    return s.astype(np.result_type(s, np.float16)), is_positive
+    return is_positive, s.astype(np.result_type(s, np.float16))
+
+
+def check_sample_weight(where: str, sample_weight: ArrayLike | None, samples: int) -> Floats | None:
+    """Weights (N,), float64. Raises ``InputError`` unless they are finite, at least 0, and not all 0."""
+    if sample_weight is None:
+        return None
+    weight = real_array(where, "sample_weight", sample_weight).astype(np.float64).reshape(-1)
+    if len(weight) != samples or weight.min() < 0 or weight.max() == 0:
+        raise InputError(
+            f"{where}: sample_weight must be {samples} numbers of at least 0, not all 0, got shape "
+            f"{np.shape(sample_weight)}" + (f" from {weight.min():g} to {weight.max():g}" if weight.size else "")
+        )
+    return weight
 
 
 def true_classes(labels: Indices | Array) -> Indices:
@@ -129,6 +249,6 @@ def true_classes(labels: Indices | Array) -> Indices:
     return labels.argmax(axis=1) if labels.ndim == 2 else labels.astype(np.intp, copy=False)
 
 
-def target_distributions(labels: Indices | Array, num_classes: int) -> NDArray[np.float64]:
+def target_distributions(labels: Indices | Array, num_classes: int) -> Floats:
     """Y (N, K) in float64: one-hot rows for labels, distributions as they are."""
     return (labels if labels.ndim == 2 else one_hot(true_classes(labels), num_classes)).astype(np.float64)

@@ -1,17 +1,23 @@
-"""How well scores order the samples, whatever their scale: the ROC curve and the area under it."""
+"""How well scores order the samples, whatever their scale: ROC and precision-recall curves, and the areas under
+them."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from mlp.arrays import Array
 from mlp.checks import InputError
-from mlp.metrics.inputs import check_binary, check_probabilities, is_binary, real_array, true_classes
-
-Floats = NDArray[np.float64]
+from mlp.metrics.inputs import (
+    Floats,
+    check_binary,
+    check_probabilities,
+    check_sample_weight,
+    real_array,
+    true_classes,
+)
 
 AVERAGES = (None, "macro", "weighted")
 
@@ -27,26 +33,74 @@ class RocCurve(NamedTuple):
     thresholds: Array
 
 
-def roc_curve(scores: ArrayLike, labels: ArrayLike) -> RocCurve:
+class PrecisionRecallCurve(NamedTuple):
+    """Points of a precision-recall curve, from recall 1 down to (precision 1, recall 0), which has no threshold.
+
+    ``thresholds`` increase, and are one fewer than the points: a sample counts as positive from its threshold on.
+    """
+
+    precision: Floats
+    recall: Floats
+    thresholds: Array
+
+
+def roc_curve(y_true: ArrayLike, y_score: ArrayLike, *, sample_weight: ArrayLike | None = None) -> RocCurve:
     """The share of positives found, TP / P, against that of false alarms, FP / N, for every threshold.
 
-    Takes scores (N,) of the positive class, larger for positive: a logit, a probability, or the difference of
-    two scores, since only their order counts. Labels (N,) are 0 and 1, or booleans. Samples with equal scores
+    Takes labels (N,), 0 and 1, or booleans, and scores (N,) or (N, 1) of the positive class, larger for positive: a
+    logit, a probability, or the difference of two scores, since only their order counts. Samples with equal scores
     pass a threshold together, so they make one point, and a sloped line towards it.
 
     Raises ``InputError`` unless both classes occur. T. Fawcett, "An introduction to ROC analysis", 2006.
     """
-    s, is_positive = check_binary("roc_curve", scores, labels)
+    thresholds, true, false = _count_above("roc_curve", y_true, y_score, sample_weight)
+    return RocCurve(
+        np.append(0, false) / false[-1],
+        np.append(0, true) / true[-1],
+        np.append(thresholds.dtype.type(np.inf), thresholds),
+    )
+
+
+def _count_above(
+    where: str, y_true: ArrayLike, y_score: ArrayLike, sample_weight: ArrayLike | None
+) -> tuple[Array, Array, Array]:
+    """The different scores, largest first, with the positives and the negatives (their weights) from there up."""
+    is_positive, s = check_binary(where, y_true, y_score)
+    weight = check_sample_weight(where, sample_weight, len(s))
     order = np.argsort(s)[::-1]
     s, is_positive = s[order], is_positive[order]
+    w = np.ones(len(s), np.intp) if weight is None else weight[order]
     last_of_ties = np.append(np.flatnonzero(s[:-1] != s[1:]), s.size - 1)
-    true_positives = np.cumsum(is_positive)[last_of_ties]
-    false_positives = last_of_ties + 1 - true_positives
-    return RocCurve(
-        np.append(0, false_positives) / false_positives[-1],
-        np.append(0, true_positives) / true_positives[-1],
-        np.append(s.dtype.type(np.inf), s[last_of_ties]),
+    true = np.cumsum(np.where(is_positive, w, 0))[last_of_ties]
+    false = np.cumsum(np.where(is_positive, 0, w))[last_of_ties]
+    if true[-1] == 0 or false[-1] == 0:
+        raise InputError(f"{where} needs samples of both classes: all those of one have weight 0")
+    return s[last_of_ties], true, false
+
+
+def precision_recall_curve(
+    y_true: ArrayLike, y_score: ArrayLike, *, sample_weight: ArrayLike | None = None
+) -> PrecisionRecallCurve:
+    """Precision TP / (TP + FP) against recall TP / P for every threshold. Arguments as for ``roc_curve``.
+
+    Where positives are rare it shows what an ROC curve hides: how many of the alarms are false.
+    """
+    thresholds, true, false = _count_above("precision_recall_curve", y_true, y_score, sample_weight)
+    called = true + false
+    precision = np.where(called > 0, true / np.where(called > 0, called, 1), 1.0)
+    return PrecisionRecallCurve(
+        np.append(precision[::-1], 1.0), np.append((true / true[-1])[::-1], 0.0), thresholds[::-1]
     )
+
+
+def average_precision(y_true: ArrayLike, y_score: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
+    """AP = sum_t (R_t - R_t-1) P_t over the thresholds from the largest down: the area under the precision-recall
+    curve as steps, without interpolation. Arguments as for ``roc_curve``.
+
+    Scores without information have the share of the positives.
+    """
+    curve = precision_recall_curve(y_true, y_score, sample_weight=sample_weight)
+    return float(-np.sum(np.diff(curve.recall) * curve.precision[:-1]))
 
 
 def auc(x: ArrayLike, y: ArrayLike) -> float:
@@ -63,13 +117,19 @@ def auc(x: ArrayLike, y: ArrayLike) -> float:
     return float(np.trapezoid(y, x))
 
 
-def roc_auc(scores: ArrayLike, labels: ArrayLike, *, average: str | None = "macro") -> float | Floats:
+def roc_auc(
+    y_true: ArrayLike,
+    y_score: ArrayLike,
+    *,
+    average: str | None = "macro",
+    sample_weight: ArrayLike | None = None,
+) -> float | Floats:
     """The area under the ROC curve: the probability that a positive sample scores higher than a negative one.
 
     Ties count ½: it is the Mann-Whitney statistic U / (P N).
 
-    Two classes: scores (N,) of the positive class, of any scale, and labels (N,), 0 and 1.
-    K classes, one against the rest: probabilities (..., K) and labels (...). Column k ranks all samples for
+    Two classes: labels (N,), 0 and 1, and scores (N,) or (N, 1) of the positive class, of any scale.
+    K classes, one against the rest: labels (...) and probabilities (..., K). Column k ranks all samples for
     class k; so it takes probabilities, in which softmax has compared each score with the others of its row.
     average: "macro" is the mean over the classes, "weighted" weighs them with their numbers of samples, None
         gives the array (K,).
@@ -80,22 +140,22 @@ def roc_auc(scores: ArrayLike, labels: ArrayLike, *, average: str | None = "macr
     """
     if average not in AVERAGES:
         raise InputError(f"roc_auc: average must be one of {', '.join(map(str, AVERAGES))}, got {average!r}")
-    s, y = real_array("roc_auc", "scores", scores), real_array("roc_auc", "labels", labels)
-    if is_binary(s, y):
-        return _area(*check_binary("roc_auc", s, y))
-    p, y = check_probabilities("roc_auc", s, y)
+    s = real_array("roc_auc", "y_score", y_score, may_be_impossible=True)
+    y = real_array("roc_auc", "y_true", y_true)
+    if s.ndim == 1 == y.ndim or (s.ndim == 2 and s.shape[1] == 1):
+        return _area(y, s, sample_weight)
+    y, p = check_probabilities("roc_auc", y, s)
     true, K = true_classes(y), p.shape[1]
-    support = np.bincount(true, minlength=K)
+    weight = check_sample_weight("roc_auc", sample_weight, len(p))
+    support = np.bincount(true, weights=weight, minlength=K)
     if not support.all():
         raise InputError(f"roc_auc needs samples of every class, there are none of class {support.argmin()}")
-    if support.max() == len(p):
-        raise InputError("roc_auc needs at least two classes, got one")
-    areas = np.array([_area(p[:, k], true == k) for k in range(K)])
+    areas = np.array([_area(true == k, p[:, k], weight) for k in range(K)])
     if average is None:
         return areas
     return float(np.average(areas, weights=support if average == "weighted" else None))
 
 
-def _area(scores: Array, is_positive: NDArray[np.bool_]) -> float:
-    curve = roc_curve(scores, is_positive)
-    return auc(curve.false_positive_rate, curve.true_positive_rate)
+def _area(y_true: ArrayLike, y_score: Array, sample_weight: ArrayLike | None) -> float:
+    _, true, false = _count_above("roc_auc", y_true, y_score, sample_weight)
+    return auc(np.append(0, false) / false[-1], np.append(0, true) / true[-1])

@@ -13,7 +13,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, repr=False, eq=False)
 class ClassificationReport:
-    """Precision, recall, F1 and support (number of samples) of K classes, arrays (K,).
+    """Precision, recall, F1 and support (number of samples, or sum of their weights) of K classes, arrays (K,).
 
     ``macro`` and ``weighted`` are averages over the classes, arrays (3,): precision, recall, F1.
     ``print(report)`` shows the table, and so does a notebook.
@@ -23,18 +23,18 @@ class ClassificationReport:
     precision: Floats
     recall: Floats
     f1: Floats
-    support: NDArray[np.integer[Any]]
+    support: NDArray[Any]
     accuracy: float
     macro: Floats
     weighted: Floats
 
     def __str__(self) -> str:
-        total = str(self.support.sum())
+        total = f"{self.support.sum():g}"
         numbers = np.stack([self.precision, self.recall, self.f1], axis=1)
         classes = zip(self.class_names, numbers, self.support, strict=True)
         rows = [
             ("", "precision", "recall", "f1", "support"),
-            *((name, *map(_show, row), str(n)) for name, row, n in classes),
+            *((name, *map(_show, row), f"{n:g}") for name, row, n in classes),
             ("accuracy", "", "", _show(self.accuracy), total),
             ("macro average", *map(_show, self.macro), total),
             ("weighted average", *map(_show, self.weighted), total),

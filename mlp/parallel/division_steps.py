@@ -113,7 +113,7 @@ class PipelineStep(Step):
 
     def _gradients(self, x: Array, targets: Array, sample_weight: Array | None, is_classification: bool) -> Outcome:
         value, scores = self.pipeline.training_step(x, targets, self.loss, sample_weight=sample_weight)
-        correct = count_correct(scores, targets) if is_classification else 0
+        correct = count_correct(targets, scores) if is_classification else 0
         return Outcome(value, self.loss.total, self.loss.weight, correct, len(x))
 
     def _clip(self, limit: float) -> float:

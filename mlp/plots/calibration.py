@@ -12,12 +12,13 @@ from mlp.arrays import Array
 from mlp.checks import InputError
 from mlp.metrics import roc_auc, roc_curve
 from mlp.metrics.calibration import ReliabilityBins, reliability_bins
+from mlp.metrics.inputs import check_probabilities, true_classes
 from mlp.plots.figure import BLACK, BLUE, VERMILION, clean, new_figure, new_grid, sequential_colours
 
 
 def plot_reliability(
-    probabilities: ArrayLike | ReliabilityBins,
-    labels: ArrayLike | None = None,
+    y_true: ArrayLike | ReliabilityBins,
+    y_proba: ArrayLike | None = None,
     num_bins: int = 15,
     bins: str = "width",
 ) -> Any:
@@ -27,14 +28,12 @@ def plot_reliability(
     hatched ones reach from it to the mean confidence, and a calibrated network follows the diagonal. Below are
     the numbers of samples. The title gives the ECE.
     """
-    if isinstance(probabilities, ReliabilityBins):
-        table = probabilities
-    elif labels is None:
-        raise InputError(
-            "plot_reliability needs ReliabilityBins, or probabilities and labels; the labels are missing"
-        )
+    if isinstance(y_true, ReliabilityBins):
+        table = y_true
+    elif y_proba is None:
+        raise InputError("plot_reliability needs ReliabilityBins, or y_true and y_proba; y_proba is missing")
     else:
-        table = reliability_bins(probabilities, labels, num_bins, bins)
+        table = reliability_bins(y_true, y_proba, num_bins, bins)
     figure, ((above,), (below,)) = new_grid(2, 1, size=(4.5, 2.2), sharex=True, height_ratios=(3, 1))
     left, width = table.edges[:-1], np.diff(table.edges)
     filled = table.counts > 0
@@ -80,21 +79,20 @@ def plot_confusion_matrix(matrix: ArrayLike, class_names: Sequence[str] | None =
     return figure
 
 
-def plot_roc(scores: ArrayLike, labels: ArrayLike, class_names: Sequence[str] | None = None) -> Any:
+def plot_roc(y_true: ArrayLike, y_score: ArrayLike, class_names: Sequence[str] | None = None) -> Any:
     """The ROC curve, with the area under it in the legend.
 
-    Scores (N,) of the positive class and labels (N,), 0 and 1, give one curve; probabilities (..., K) and labels
-    (...) one for each class against the rest. Takes and refuses what ``roc_auc`` does.
+    Labels (N,), 0 and 1, and scores (N,) of the positive class give one curve; labels (...) and probabilities
+    (..., K) one for each class against the rest. Takes and refuses what ``roc_auc`` does.
     """
-    areas = np.atleast_1d(roc_auc(scores, labels, average=None))
-    s, y = np.asarray(scores), np.asarray(labels)
+    areas = np.atleast_1d(roc_auc(y_true, y_score, average=None))
     figure, (ax,) = new_figure(1)
     if len(areas) == 1:
-        curves, names = [roc_curve(s, y)], ["AUC"]
+        curves, names = [roc_curve(y_true, y_score)], ["AUC"]
     else:
-        true = y.argmax(axis=-1) if y.shape == s.shape else y
-        K = s.shape[-1]
-        curves = [roc_curve(s[..., k].ravel(), np.ravel(true == k)) for k in range(K)]
+        y, p = check_probabilities("plot_roc", y_true, y_score)
+        K = len(areas)
+        curves = [roc_curve(true_classes(y) == k, p[:, k]) for k in range(K)]
         names = [f"{name}: AUC" for name in _class_names("plot_roc", class_names, K)]
     colours = [BLUE] if len(curves) == 1 else sequential_colours(len(curves))
     for curve, name, area, colour in zip(curves, names, areas, colours, strict=True):

@@ -57,6 +57,6 @@ def evaluate(network: Network, loss: Loss, data: Dataset, prefix: str = "") -> d
         for x, y in batches.epoch():
             scores = network.evaluation_step(x)
             value = loss.forward(scores, y, batches.sample_weight)
-            correct = count_correct(scores, y) if data.is_classification else 0
+            correct = count_correct(y, scores) if data.is_classification else 0
             mean.add(Outcome(value, loss.total, loss.weight, correct, len(x)))
     return {name.lstrip("_"): value for name, value in mean.row(prefix, data.is_classification).items()}

@@ -102,7 +102,7 @@ class Step:
         if parts == 1:
             value, scores = self._training_step(x, targets, self.loss, sample_weight=sample_weight)
             total, weight = self.loss.total, self.loss.weight
-            correct = count_correct(scores, targets) if is_classification else 0
+            correct = count_correct(targets, scores) if is_classification else 0
         else:
             value, total, weight, correct = self._in_parts(parts, x, targets, sample_weight, is_classification)
         return Outcome(value, total, weight, correct, len(x))
@@ -134,7 +134,7 @@ class Step:
             )  # fmt: skip
             total += self.loss.total
             weight += self.loss.weight
-            correct += count_correct(scores, targets[part]) if is_classification else 0
+            correct += count_correct(targets[part], scores) if is_classification else 0
         if self.loss.reduction == "sum":
             return total, total, weight, correct
         self.network.parameters.grad[...] *= 1 / weight if weight else 0

@@ -67,7 +67,7 @@ def build_mlp(problem: Problem) -> Step:
     def step() -> tuple[float, float]:
         x, y = next(batch)
         value, scores = network.training_step(x, y, loss)
-        correct = count_correct(scores, y)
+        correct = count_correct(y, scores)
         optimizer.step()
         return value, correct / len(y)
 

@@ -210,7 +210,7 @@ def test_hinge_refuses_margins(margin):
         (np.zeros((2, 3)), [0, -1], "got -1"),
         (np.zeros((2, 3)), [0], r"scores of shape \(2, 3\).*\(2,\), got .*\(1,\)"),
         (np.zeros((2, 3)), [[0], [1]], r"scores of shape \(2, 3\).*got .*\(2, 1\)"),
-        (np.zeros((2, 3)), [0.0, 1.0], "got float64"),
+        (np.zeros((2, 3)), [0.0, 0.5], "got float64"),
         (np.zeros((2, 3)), ["a", "b"], "got <U1"),
         (np.zeros((2, 3), int), [0, 1], "scores must be a floating-point array, got int64"),
         ([[0.0, 1.0]], [0], "scores must be a floating-point array, got list"),

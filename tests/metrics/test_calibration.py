@@ -44,29 +44,29 @@ class TestBins:
     LABELS = np.array([0, 2, 0, 0, 1])
 
     def test_worked_example(self):
-        table = reliability_bins(self.P, self.LABELS, num_bins=5)
+        table = reliability_bins(self.LABELS, self.P, num_bins=5)
         np.testing.assert_allclose(table.edges, [0, 0.2, 0.4, 0.6, 0.8, 1])
         np.testing.assert_array_equal(table.counts, [0, 0, 2, 2, 1])
         np.testing.assert_allclose(table.confidence, [np.nan, np.nan, 0.55, 0.75, 1])
         np.testing.assert_allclose(table.accuracy, [np.nan, np.nan, 1, 1 / 2, 1])
         np.testing.assert_allclose(table.gaps, [np.nan, np.nan, 0.45, 0.25, 0], atol=1e-15)
-        assert expected_calibration_error(self.P, self.LABELS, 5) == pytest.approx((2 * 0.45 + 2 * 0.25) / 5)
-        assert maximum_calibration_error(self.P, self.LABELS, 5) == pytest.approx(0.45)
+        assert expected_calibration_error(self.LABELS, self.P, 5) == pytest.approx((2 * 0.45 + 2 * 0.25) / 5)
+        assert maximum_calibration_error(self.LABELS, self.P, 5) == pytest.approx(0.45)
         # Over the three bins that hold samples.
-        assert average_calibration_error(self.P, self.LABELS, 5) == pytest.approx((0.45 + 0.25 + 0) / 3)
+        assert average_calibration_error(self.LABELS, self.P, 5) == pytest.approx((0.45 + 0.25 + 0) / 3)
 
     def test_equal_mass(self):
-        table = reliability_bins(self.P, self.LABELS, num_bins=2, bins="mass")
+        table = reliability_bins(self.LABELS, self.P, num_bins=2, bins="mass")
         # 3 and 2 samples: 0.5, 0.6, 0.7 with two right; 0.8 and 1, both right.
         np.testing.assert_allclose(table.edges, [0, 0.7, 1])
         np.testing.assert_array_equal(table.counts, [3, 2])
         np.testing.assert_allclose(table.confidence, [0.6, 0.9])
         np.testing.assert_allclose(table.accuracy, [2 / 3, 1])
-        assert expected_calibration_error(self.P, self.LABELS, 2, bins="mass") == pytest.approx(
+        assert expected_calibration_error(self.LABELS, self.P, 2, bins="mass") == pytest.approx(
             (3 * (2 / 3 - 0.6) + 2 * 0.1) / 5
         )
-        assert maximum_calibration_error(self.P, self.LABELS, 2, bins="mass") == pytest.approx(0.1)
-        assert average_calibration_error(self.P, self.LABELS, 2, bins="mass") == pytest.approx(
+        assert maximum_calibration_error(self.LABELS, self.P, 2, bins="mass") == pytest.approx(0.1)
+        assert average_calibration_error(self.LABELS, self.P, 2, bins="mass") == pytest.approx(
             (2 / 3 - 0.6 + 0.1) / 2
         )
 
@@ -75,13 +75,13 @@ class TestBins:
     def test_an_edge_belongs_to_the_bin_below_it(self, M, dtype):
         edges = np.array([m / M for m in range(1, M)], dtype)
         ones = np.ones(M - 1, int)
-        np.testing.assert_array_equal(reliability_bins(edges, ones, M).counts, [1] * (M - 1) + [0])
+        np.testing.assert_array_equal(reliability_bins(ones, edges, M).counts, [1] * (M - 1) + [0])
         above = np.nextafter(edges, dtype(1))
-        np.testing.assert_array_equal(reliability_bins(above, ones, M).counts, [0] + [1] * (M - 1))
+        np.testing.assert_array_equal(reliability_bins(ones, above, M).counts, [0] + [1] * (M - 1))
 
     @each_kind
     def test_0_and_1_are_counted(self, kind):
-        table = reliability_bins([0.0, 1.0], [0, 1], 2, kind)
+        table = reliability_bins([0, 1], [0.0, 1.0], 2, kind)
         np.testing.assert_array_equal(table.counts, [1, 1])
         np.testing.assert_array_equal(table.gaps, [0, 0])
         np.testing.assert_array_equal(reliability_bins([0, 1], [0, 1], 2, kind).counts, [1, 1])  # hard answers
@@ -89,20 +89,20 @@ class TestBins:
     def test_masses_differ_by_one_at_most(self):
         rng = np.random.default_rng(0)
         for N in (1, 7, 14, 15, 16, 100, 1000, 1003):
-            counts = reliability_bins(rng.random(N), rng.integers(0, 2, N), 15, "mass").counts
+            counts = reliability_bins(rng.integers(0, 2, N), rng.random(N), 15, "mass").counts
             assert counts.sum() == N
             assert np.ptp(counts) == (N % 15 > 0)
 
     def test_equal_confidences_share_a_bin(self):
         p = np.array([0.25, 0.5, 0.5, 0.5, 0.5, 0.75])
-        np.testing.assert_array_equal(reliability_bins(p, [0, 1, 0, 1, 0, 1], 3, "mass").counts, [5, 0, 1])
+        np.testing.assert_array_equal(reliability_bins([0, 1, 0, 1, 0, 1], p, 3, "mass").counts, [5, 0, 1])
 
     @each_kind
     @given(samples=events(), M=st.integers(1, 20))
     @many
     def test_laws(self, kind, samples, M):
         p, y = samples
-        table = reliability_bins(p, y, M, kind)
+        table = reliability_bins(y, p, M, kind)
         assert table.counts.sum() == len(p)
         # Bins only sort the samples: weighted, they add up to what there was.
         np.testing.assert_allclose(np.nansum(table.counts * table.confidence), p.sum(), rtol=1e-12)
@@ -117,7 +117,7 @@ class TestBins:
         assert mce <= 1
         # No bins at all see only the overall excess of confidence; more bins see at least that.
         assert ece >= abs(p.mean() - y.mean()) - 1e-12
-        assert expected_calibration_error(p, y, 1, kind) == pytest.approx(abs(p.mean() - y.mean()), abs=1e-12)
+        assert expected_calibration_error(y, p, 1, kind) == pytest.approx(abs(p.mean() - y.mean()), abs=1e-12)
 
     @each_kind
     @given(
@@ -129,12 +129,12 @@ class TestBins:
         p = np.concatenate([np.full(n, j / n) for j, n in groups])
         y = np.concatenate([np.arange(n) < j for j, n in groups])
         for error in (expected_calibration_error, maximum_calibration_error, average_calibration_error):
-            assert error(p, y, 15, kind) == pytest.approx(0, abs=1e-12)
+            assert error(y, p, 15, kind) == pytest.approx(0, abs=1e-12)
 
     def test_always_sure_and_always_wrong_is_the_worst(self):
         p, labels = np.eye(3)[[0, 1, 2]], [1, 2, 0]
         for error in (expected_calibration_error, maximum_calibration_error, average_calibration_error):
-            assert error(p, labels) == 1
+            assert error(labels, p) == 1
 
     @pytest.mark.parametrize(("kind", "strategy"), [("width", "uniform"), ("mass", "quantile")])
     def test_agrees_with_sklearn(self, kind, strategy):
@@ -144,20 +144,20 @@ class TestBins:
         rng = np.random.default_rng(0)
         p, y = rng.beta(0.5, 0.5, 600), rng.integers(0, 2, 600)
         accuracy, confidence = calibration.calibration_curve(y, p, n_bins=20, strategy=strategy)
-        table = reliability_bins(p, y, 20, kind)
+        table = reliability_bins(y, p, 20, kind)
         np.testing.assert_allclose(table.accuracy, accuracy, rtol=1e-12)
         np.testing.assert_allclose(table.confidence, confidence, rtol=1e-12)
 
     def test_refuses_bins_without_meaning(self):
         for wrong in (0, -1, 2.0):
             with pytest.raises(InputError, match=f"num_bins must be an integer of at least 1, got {wrong!r}"):
-                reliability_bins(self.P, self.LABELS, wrong)
+                reliability_bins(self.LABELS, self.P, wrong)
         with pytest.raises(InputError, match="bins must be one of width, mass, got 'size'"):
-            reliability_bins(self.P, self.LABELS, bins="size")
+            reliability_bins(self.LABELS, self.P, bins="size")
         with pytest.raises(InputError, match=r"probabilities must be from 0 to 1, got 1\.5"):
-            reliability_bins([0.5, 1.5], [0, 1])
+            reliability_bins([0, 1], [0.5, 1.5])
         with pytest.raises(InputError, match="integers from 0 to 1 for 2 scores, got 2"):
-            reliability_bins([0.5, 0.5], [0, 2])
+            reliability_bins([0, 2], [0.5, 0.5])
 
 
 class TestClasswiseErrors:
@@ -168,31 +168,31 @@ class TestClasswiseErrors:
     def test_adaptive(self):
         # Class 1, ranges 0.1 0.2 | 0.3 0.9: means 0.15 and 0.6, shares 1/2 and 1/2. Class 0 mirrors it:
         # 0.1 0.7 | 0.8 0.9: means 0.4 and 0.85, shares 1/2 and 1/2.
-        error = adaptive_calibration_error(self.P, self.LABELS, num_ranges=2)
+        error = adaptive_calibration_error(self.LABELS, self.P, num_ranges=2)
         assert error == pytest.approx((0.35 + 0.1 + 0.1 + 0.35) / 4)
 
     def test_ranges_count_the_same_also_where_they_are_not_quite_equal(self):
         # Class 1: 0.1 0.2 | 0.9: means 0.15 and 0.9, shares 1/2 and 1. Class 0: 0.1 0.8 | 0.9: means 0.45 and 0.9,
         # shares 0 and 1.
-        error = adaptive_calibration_error(self.P[[0, 1, 3]], self.LABELS[[0, 1, 3]], num_ranges=2)
+        error = adaptive_calibration_error(self.LABELS[[0, 1, 3]], self.P[[0, 1, 3]], num_ranges=2)
         assert error == pytest.approx((0.35 + 0.1 + 0.45 + 0.1) / 4)
 
     def test_static(self):
         # Class 1, bins (0, 1/2] and (1/2, 1]: 3 samples of mean 0.2 with share 1/3, one of 0.9 with share 1.
         # Class 0 mirrors it.
         one = 3 / 4 * (1 / 3 - 0.2) + 1 / 4 * (1 - 0.9)
-        assert static_calibration_error(self.P, self.LABELS, num_bins=2) == pytest.approx(one)
+        assert static_calibration_error(self.LABELS, self.P, num_bins=2) == pytest.approx(one)
         # Equal masses have equal weights: the same as adaptive.
-        assert static_calibration_error(self.P, self.LABELS, 2, bins="mass") == pytest.approx(0.9 / 4)
+        assert static_calibration_error(self.LABELS, self.P, 2, bins="mass") == pytest.approx(0.9 / 4)
 
     def test_they_see_what_the_largest_probability_hides(self):
         """The top label is calibrated, the order of the other two classes is made up."""
         p = np.tile([0.5, 0.4, 0.1], (20, 1))
         labels = np.array([0] * 10 + [1] * 5 + [2] * 5)
-        assert expected_calibration_error(p, labels) == pytest.approx(0, abs=1e-15)
+        assert expected_calibration_error(labels, p) == pytest.approx(0, abs=1e-15)
         expected = (0 + (0.4 - 0.25) + (0.25 - 0.1)) / 3
-        assert static_calibration_error(p, labels) == pytest.approx(expected)
-        assert adaptive_calibration_error(p, labels) == pytest.approx(expected)
+        assert static_calibration_error(labels, p) == pytest.approx(expected)
+        assert adaptive_calibration_error(labels, p) == pytest.approx(expected)
 
     @given(groups=st.lists(st.lists(st.integers(0, 5), min_size=3, max_size=3).filter(any), min_size=1, max_size=6))
     @many
@@ -200,8 +200,8 @@ class TestClasswiseErrors:
         """n samples with the probabilities n_k / n, of which n_k have the label k."""
         p = np.concatenate([np.tile(np.array(n) / sum(n), (sum(n), 1)) for n in groups])
         labels = np.concatenate([np.repeat(np.arange(3), n) for n in groups])
-        assert adaptive_calibration_error(p, labels) == pytest.approx(0, abs=1e-12)
-        assert static_calibration_error(p, labels) == pytest.approx(0, abs=1e-12)
+        assert adaptive_calibration_error(labels, p) == pytest.approx(0, abs=1e-12)
+        assert static_calibration_error(labels, p) == pytest.approx(0, abs=1e-12)
 
 
 def overconfident(N: int = 500, K: int = 5, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -244,8 +244,8 @@ class TestTemperature:
     def test_calibrates_other_data(self):
         scaling = TemperatureScaling().fit(*overconfident(seed=0))
         scores, labels = overconfident(seed=1, N=2000)
-        before = expected_calibration_error(softmax(scores), labels)
-        after = expected_calibration_error(scaling.predict_proba(scores), labels)
+        before = expected_calibration_error(labels, softmax(scores))
+        after = expected_calibration_error(labels, scaling.predict_proba(scores))
         assert after < before / 5
         assert scaling.temperature == pytest.approx(3, rel=0.1)
 
@@ -275,12 +275,12 @@ class TestTemperature:
         scaled = scaling.transform(scores)
         np.testing.assert_array_equal(scaled.argmax(axis=1), scores.argmax(axis=1))
         np.testing.assert_array_equal(scaling.predict_proba(scores).argmax(axis=1), scores.argmax(axis=1))
-        best = negative_log_likelihood(scaled, labels)
-        assert best <= negative_log_likelihood(scores, labels) + 1e-12
+        best = negative_log_likelihood(labels, scaled)
+        assert best <= negative_log_likelihood(labels, scores) + 1e-12
         # Neither a little more nor a little less would be better, within the bounds.
         for T in (scaling.temperature * 0.99, scaling.temperature * 1.01):
             if scaling.min_temperature <= T <= scaling.max_temperature:
-                assert best <= negative_log_likelihood(scores / T, labels) + 1e-12
+                assert best <= negative_log_likelihood(labels, scores / T) + 1e-12
 
     def test_separable_data_end_at_the_lower_bound(self):
         scores = np.array([[1.0, 0.0], [0.0, 2.0], [0.5, 0.0]])
@@ -329,9 +329,9 @@ class TestTemperature:
         for options in ({"min_temperature": 0}, {"min_temperature": 2}, {"max_temperature": 0.5}):
             with pytest.raises(InputError, match=f"TemperatureScaling: {next(iter(options))} must be"):
                 TemperatureScaling(**options)
-        with pytest.raises(InputError, match=r"TemperatureScaling\.fit needs scores .*got \(0, 2\) and \(0,\)"):
+        with pytest.raises(InputError, match=r"TemperatureScaling\.fit needs y_true.*got \(0,\) and \(0, 2\)"):
             TemperatureScaling().fit(np.ones((0, 2)), np.ones(0, int))
-        with pytest.raises(InputError, match="scores must be finite, got nan"):
+        with pytest.raises(InputError, match="must be finite, got nan"):
             TemperatureScaling().fit(np.full((1, 2), np.nan), [0])
 
     def test_repr(self):
@@ -419,8 +419,8 @@ class TestPlatt:
         assert scaling.a == pytest.approx(2 / 9, rel=0.1)
         assert scaling.b == pytest.approx(-2 / 9, abs=0.1)
         other, truth = binary(N=2000, seed=7)
-        assert expected_calibration_error(scaling.predict_proba(other), truth, 10) < 0.05
-        assert expected_calibration_error(sigmoid(other), truth, 10) > 0.15
+        assert expected_calibration_error(truth, scaling.predict_proba(other), 10) < 0.05
+        assert expected_calibration_error(truth, sigmoid(other), 10) > 0.15
 
     def test_a_threshold_that_separates_leaves_a_and_b_finite(self):
         scaling = PlattScaling().fit([-2.0, -1.0, 1.0, 2.0], [0, 0, 1, 1])
@@ -461,7 +461,7 @@ class TestPlatt:
             InputError, match=r"PlattScaling\.fit needs samples of both classes, got 2 positive and 0"
         ):
             PlattScaling().fit([1.0, 2.0], [1, 1])
-        with pytest.raises(InputError, match=r"got \(2, 2\) and \(2,\)"):
+        with pytest.raises(InputError, match=r"got \(2,\) and \(2, 2\)"):
             PlattScaling().fit(np.ones((2, 2)), [0, 1])
         with pytest.raises(InputError, match=r"got \(0,\) and \(0,\)"):
             PlattScaling().fit(np.ones(0), np.ones(0, int))

@@ -39,30 +39,30 @@ pairs = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, ma
 
 class TestAccuracy:
     def test_counts_rows_whose_largest_score_is_that_of_the_label(self):
-        assert accuracy(SCORES, LARGEST) == 1.0
-        assert accuracy(SCORES, np.array([1, 1, 0, 1])) == 0.5
-        assert accuracy(SCORES, np.array([0, 1, 1, 1])) == 0.0
-        assert count_correct(SCORES, np.array([1, 0, 2, 2])) == 3
-        assert type(count_correct(SCORES, LARGEST)) is int
-        assert type(accuracy(SCORES, LARGEST)) is float
+        assert accuracy(LARGEST, SCORES) == 1.0
+        assert accuracy(np.array([1, 1, 0, 1]), SCORES) == 0.5
+        assert accuracy(np.array([0, 1, 1, 1]), SCORES) == 0.0
+        assert count_correct(np.array([1, 0, 2, 2]), SCORES) == 3
+        assert type(count_correct(LARGEST, SCORES)) is int
+        assert type(accuracy(LARGEST, SCORES)) is float
 
     def test_takes_leading_axes_lists_and_one_row(self):
-        assert accuracy(SCORES.reshape(2, 2, 3), LARGEST.reshape(2, 2)) == 1.0
-        assert accuracy(SCORES.tolist(), LARGEST.tolist()) == 1.0
-        assert accuracy(SCORES[0], 1) == 1.0
+        assert accuracy(LARGEST.reshape(2, 2), SCORES.reshape(2, 2, 3)) == 1.0
+        assert accuracy(LARGEST.tolist(), SCORES.tolist()) == 1.0
+        assert accuracy(1, SCORES[0]) == 1.0
 
     def test_takes_predicted_classes(self):
-        assert accuracy(PREDICTED, TRUE) == 0.5  # 3 + 2 + 0 of 10
-        assert accuracy([True, False], [True, True]) == 0.5
+        assert accuracy(TRUE, PREDICTED) == 0.5  # 3 + 2 + 0 of 10
+        assert accuracy([True, True], [True, False]) == 0.5
 
     def test_takes_soft_labels(self):
         soft = np.array([[0.2, 0.7, 0.1], [0.5, 0.5, 0.0], [0.1, 0.0, 0.9], [0.0, 0.0, 1.0]])
         # Their largest entries: 1; 0, the first of two equal ones; 2; 2. The third row is wrong.
         for dtype in (np.float32, np.float64):
-            assert count_correct(SCORES, soft.astype(dtype)) == 3
-            assert accuracy(SCORES, soft.astype(dtype)) == 0.75
-        assert accuracy(SCORES.reshape(2, 2, 3), soft.reshape(2, 2, 3)) == 0.75
-        assert accuracy(SCORES[0], soft[0]) == 1.0
+            assert count_correct(soft.astype(dtype), SCORES) == 3
+            assert accuracy(soft.astype(dtype), SCORES) == 0.75
+        assert accuracy(soft.reshape(2, 2, 3), SCORES.reshape(2, 2, 3)) == 0.75
+        assert accuracy(soft[0], SCORES[0]) == 1.0
 
 
 class TestTopK:
@@ -71,45 +71,45 @@ class TestTopK:
     LABELS = np.array([0, 1, 1, 1])
 
     def test_worked_example(self):
-        assert [top_k_accuracy(self.SCORES, self.LABELS, k) for k in (1, 2, 3)] == [0.25, 0.75, 1.0]
+        assert [top_k_accuracy(self.LABELS, self.SCORES, k) for k in (1, 2, 3)] == [0.25, 0.75, 1.0]
 
     def test_soft_labels(self):
         soft = np.eye(3)[self.LABELS]
-        assert [top_k_accuracy(self.SCORES, soft, k) for k in (1, 2, 3)] == [0.25, 0.75, 1.0]
+        assert [top_k_accuracy(soft, self.SCORES, k) for k in (1, 2, 3)] == [0.25, 0.75, 1.0]
 
     @given(rows=st.lists(st.lists(st.integers(-2, 2), min_size=4, max_size=4), min_size=1, max_size=10))
     @many
     def test_it_grows_with_k_from_the_accuracy_to_1(self, rows):
         scores = np.array(rows, float)
         labels = np.arange(len(rows)) % 4
-        shares = [top_k_accuracy(scores, labels, k) for k in (1, 2, 3, 4)]
+        shares = [top_k_accuracy(labels, scores, k) for k in (1, 2, 3, 4)]
         assert shares == sorted(shares)
-        assert shares[0] == accuracy(scores, labels)
+        assert shares[0] == accuracy(labels, scores)
         assert shares[-1] == 1
 
     @pytest.mark.parametrize("k", [0, 4, 1.0, True])
     def test_refuses_a_k_without_meaning(self, k):
         with pytest.raises(InputError, match=rf"top_k_accuracy: k must be .*got {k!r}"):
-            top_k_accuracy(self.SCORES, self.LABELS, k)
+            top_k_accuracy(self.LABELS, self.SCORES, k)
 
 
 class TestConfusionMatrix:
     def test_rows_are_true_classes_and_columns_predicted_ones(self):
-        counts = confusion_matrix(PREDICTED, TRUE, num_classes=3)
+        counts = confusion_matrix(TRUE, PREDICTED, num_classes=3)
         np.testing.assert_array_equal(counts, COUNTS)
         assert counts.dtype.kind == "i"
-        np.testing.assert_array_equal(confusion_matrix(np.eye(3)[PREDICTED], TRUE), COUNTS)
-        np.testing.assert_array_equal(confusion_matrix(np.eye(3)[PREDICTED], np.eye(3)[TRUE]), COUNTS)
+        np.testing.assert_array_equal(confusion_matrix(TRUE, np.eye(3)[PREDICTED]), COUNTS)
+        np.testing.assert_array_equal(confusion_matrix(np.eye(3)[TRUE], np.eye(3)[PREDICTED]), COUNTS)
 
     def test_predictions_have_as_many_classes_as_they_show_or_one_says(self):
-        assert confusion_matrix([0, 1], [0, 0]).shape == (2, 2)
         assert confusion_matrix([0, 0], [0, 1]).shape == (2, 2)
+        assert confusion_matrix([0, 1], [0, 0]).shape == (2, 2)
         assert confusion_matrix([0, 0], [0, 0]).tolist() == [[2]]
         assert confusion_matrix([0, 0], [0, 0], num_classes=3).shape == (3, 3)
 
     def test_normalised(self):
         def normalised(by):
-            return confusion_matrix(PREDICTED, TRUE, num_classes=4, normalize=by)[:3, :3]
+            return confusion_matrix(TRUE, PREDICTED, num_classes=4, normalize=by)[:3, :3]
 
         np.testing.assert_allclose(normalised("true"), [[3 / 4, 1 / 4, 0], [1 / 3, 2 / 3, 0], [2 / 3, 1 / 3, 0]])
         # Class 2 is never predicted: its column stays 0.
@@ -120,97 +120,97 @@ class TestConfusionMatrix:
     @many
     def test_sums(self, pairs):
         predicted, true = np.array(pairs).T
-        counts = confusion_matrix(predicted, true, num_classes=4)
+        counts = confusion_matrix(true, predicted, num_classes=4)
         assert counts.sum() == len(pairs)
-        assert counts.trace() == round(accuracy(predicted, true) * len(pairs))
+        assert counts.trace() == round(accuracy(true, predicted) * len(pairs))
         assert [int(n) for n in counts.sum(axis=1)] == [list(true).count(k) for k in range(4)]
         assert [int(n) for n in counts.sum(axis=0)] == [list(predicted).count(k) for k in range(4)]
-        np.testing.assert_array_equal(confusion_matrix(true, predicted, num_classes=4), counts.T)
+        np.testing.assert_array_equal(confusion_matrix(predicted, true, num_classes=4), counts.T)
 
     @pytest.mark.parametrize("normalize", ["rows", "predicted", True])
     def test_refuses_an_unknown_normalisation(self, normalize):
         with pytest.raises(InputError, match=f"normalize must be one of None, true, pred, all, got {normalize!r}"):
-            confusion_matrix(PREDICTED, TRUE, normalize=normalize)
+            confusion_matrix(TRUE, PREDICTED, normalize=normalize)
 
 
 # From the counts above. Precision: 3/6, 2/4, 0/0. Recall: 3/4, 2/3, 0/3.
 # F1 = 2 TP / (predicted + true): 6/10, 4/7, 0/3.
 class TestPrecisionRecallF1:
     def test_by_class(self):
-        np.testing.assert_allclose(precision(PREDICTED, TRUE, average=None), [1 / 2, 1 / 2, 0])
-        np.testing.assert_allclose(recall(PREDICTED, TRUE, average=None), [3 / 4, 2 / 3, 0])
-        np.testing.assert_allclose(f1(PREDICTED, TRUE, average=None), [6 / 10, 4 / 7, 0])
+        np.testing.assert_allclose(precision(TRUE, PREDICTED, average=None), [1 / 2, 1 / 2, 0])
+        np.testing.assert_allclose(recall(TRUE, PREDICTED, average=None), [3 / 4, 2 / 3, 0])
+        np.testing.assert_allclose(f1(TRUE, PREDICTED, average=None), [6 / 10, 4 / 7, 0])
 
     def test_averages(self):
-        assert precision(PREDICTED, TRUE) == pytest.approx((1 / 2 + 1 / 2) / 3)
-        assert recall(PREDICTED, TRUE) == pytest.approx((3 / 4 + 2 / 3) / 3)
-        assert f1(PREDICTED, TRUE) == pytest.approx((6 / 10 + 4 / 7) / 3)
+        assert precision(TRUE, PREDICTED) == pytest.approx((1 / 2 + 1 / 2) / 3)
+        assert recall(TRUE, PREDICTED) == pytest.approx((3 / 4 + 2 / 3) / 3)
+        assert f1(TRUE, PREDICTED) == pytest.approx((6 / 10 + 4 / 7) / 3)
         # 4, 3 and 3 samples
-        assert precision(PREDICTED, TRUE, average="weighted") == pytest.approx((4 / 2 + 3 / 2) / 10)
-        assert f1(PREDICTED, TRUE, average="weighted") == pytest.approx((4 * 6 / 10 + 3 * 4 / 7) / 10)
+        assert precision(TRUE, PREDICTED, average="weighted") == pytest.approx((4 / 2 + 3 / 2) / 10)
+        assert f1(TRUE, PREDICTED, average="weighted") == pytest.approx((4 * 6 / 10 + 3 * 4 / 7) / 10)
         for metric in (precision, recall, f1):
-            assert metric(PREDICTED, TRUE, average="micro") == 0.5  # 5 of 10 are right
-            assert type(metric(PREDICTED, TRUE)) is float
+            assert metric(TRUE, PREDICTED, average="micro") == 0.5  # 5 of 10 are right
+            assert type(metric(TRUE, PREDICTED)) is float
 
     def test_a_denominator_of_0(self):
-        assert precision(PREDICTED, TRUE, average=None, zero_division=1)[2] == 1
-        assert precision(PREDICTED, TRUE, zero_division=0.4) == pytest.approx((1 / 2 + 1 / 2 + 0.4) / 3)
-        assert math.isnan(precision(PREDICTED, TRUE, average=None, zero_division=math.nan)[2])
+        assert precision(TRUE, PREDICTED, average=None, zero_division=1)[2] == 1
+        assert precision(TRUE, PREDICTED, zero_division=0.4) == pytest.approx((1 / 2 + 1 / 2 + 0.4) / 3)
+        assert math.isnan(precision(TRUE, PREDICTED, average=None, zero_division=math.nan)[2])
         # With nan the class is left out of the mean.
-        assert precision(PREDICTED, TRUE, zero_division=math.nan) == 0.5
+        assert precision(TRUE, PREDICTED, zero_division=math.nan) == 0.5
         # Class 3 neither occurs nor is predicted; class 2 has samples, so its F1 is 0 and not undefined.
-        values = f1(PREDICTED, TRUE, average=None, zero_division=1, num_classes=4)
+        values = f1(TRUE, PREDICTED, average=None, zero_division=1, num_classes=4)
         np.testing.assert_allclose(values, [6 / 10, 4 / 7, 0, 1])
-        assert recall(PREDICTED, TRUE, average=None, zero_division=1, num_classes=4)[3] == 1
+        assert recall(TRUE, PREDICTED, average=None, zero_division=1, num_classes=4)[3] == 1
 
     def test_scores_and_predictions_give_the_same(self):
         for metric in (precision, recall, f1, balanced_accuracy):
-            assert metric(np.eye(3)[PREDICTED], TRUE) == metric(PREDICTED, TRUE)
+            assert metric(TRUE, np.eye(3)[PREDICTED]) == metric(TRUE, PREDICTED)
 
     @given(pairs=pairs)
     @many
     def test_laws(self, pairs):
         predicted, true = np.array(pairs).T
-        share = accuracy(predicted, true)
+        share = accuracy(true, predicted)
         for metric in (precision, recall, f1):
-            assert metric(predicted, true, average="micro") == share
+            assert metric(true, predicted, average="micro") == share
         # Every sample of a class counts once in its recall, whatever the classes.
-        assert recall(predicted, true, average="weighted") == pytest.approx(share)
-        p, r, f = (m(predicted, true, average=None, num_classes=4) for m in (precision, recall, f1))
+        assert recall(true, predicted, average="weighted") == pytest.approx(share)
+        p, r, f = (m(true, predicted, average=None, num_classes=4) for m in (precision, recall, f1))
         # The harmonic mean lies between the two.
         assert (f >= np.minimum(p, r) - 1e-15).all()
         assert (f <= np.maximum(p, r) + 1e-15).all()
         # Exchanged, predictions and labels exchange precision and recall.
-        np.testing.assert_array_equal(precision(true, predicted, average=None, num_classes=4), r)
+        np.testing.assert_array_equal(precision(predicted, true, average=None, num_classes=4), r)
 
     @pytest.mark.parametrize("metric", [precision, recall, f1])
     def test_refuses_unknown_options(self, metric):
         with pytest.raises(InputError, match="average must be one of None, macro, micro, weighted, got 'binary'"):
-            metric(PREDICTED, TRUE, average="binary")
+            metric(TRUE, PREDICTED, average="binary")
         for value in (-1, 2, math.inf, "warn", None):
             with pytest.raises(
                 InputError, match=f"zero_division must be a finite number from 0 to 1, got {value!r}"
             ):
-                metric(PREDICTED, TRUE, zero_division=value)
+                metric(TRUE, PREDICTED, zero_division=value)
 
 
 class TestBalancedAccuracy:
     def test_is_the_mean_recall(self):
-        assert balanced_accuracy(PREDICTED, TRUE) == pytest.approx((3 / 4 + 2 / 3 + 0) / 3)
+        assert balanced_accuracy(TRUE, PREDICTED) == pytest.approx((3 / 4 + 2 / 3 + 0) / 3)
 
     def test_a_constant_answer_is_chance_however_unequal_the_classes(self):
         true = np.array([0] * 98 + [1] * 2)
-        assert accuracy(np.zeros(100, int), true) == 0.98
-        assert balanced_accuracy(np.zeros(100, int), true) == 0.5
+        assert accuracy(true, np.zeros(100, int)) == 0.98
+        assert balanced_accuracy(true, np.zeros(100, int)) == 0.5
 
     def test_classes_without_samples_do_not_count(self):
         scores = np.eye(4)[[0, 1, 3]]  # class 3 is predicted, and has no samples
-        assert balanced_accuracy(scores, [0, 1, 1]) == pytest.approx((1 + 1 / 2) / 2)
+        assert balanced_accuracy([0, 1, 1], scores) == pytest.approx((1 + 1 / 2) / 2)
 
 
 class TestReport:
     def test_numbers(self):
-        report = classification_report(PREDICTED, TRUE)
+        report = classification_report(TRUE, PREDICTED)
         np.testing.assert_array_equal(report.support, [4, 3, 3])
         np.testing.assert_allclose(report.precision, [1 / 2, 1 / 2, 0])
         np.testing.assert_allclose(report.recall, [3 / 4, 2 / 3, 0])
@@ -220,7 +220,7 @@ class TestReport:
         np.testing.assert_allclose(report.weighted, [3.5 / 10, 5 / 10, (2.4 + 12 / 7) / 10])
 
     def test_text(self):
-        assert str(classification_report(PREDICTED, TRUE, class_names=["cat", "dog", "cow"])) == "\n".join([
+        assert str(classification_report(TRUE, PREDICTED, class_names=["cat", "dog", "cow"])) == "\n".join([
             "                  precision     recall         f1    support",
             "------------------------------------------------------------",
             "cat                  0.5000     0.7500     0.6000          4",
@@ -235,4 +235,4 @@ class TestReport:
 
     def test_refuses_another_number_of_names(self):
         with pytest.raises(InputError, match="3 classes need as many names, got 2"):
-            classification_report(PREDICTED, TRUE, class_names=["cat", "dog"])
+            classification_report(TRUE, PREDICTED, class_names=["cat", "dog"])

@@ -21,63 +21,63 @@ class TestBrier:
     # Label 0: 0.3² + 0.2² + 0.1² = 0.14. Label 2: 0.2² + 0.5² + 0.7² = 0.78.
 
     def test_sum_over_the_classes(self):
-        assert brier_score(self.P, [0, 2]) == pytest.approx((0.14 + 0.78) / 2)
-        assert brier_score(self.P, [0, 2], scale_by_half=True) == pytest.approx((0.14 + 0.78) / 4)
-        assert brier_score(np.eye(3), [0, 1, 2]) == 0
-        assert brier_score(np.eye(3), [1, 2, 0]) == 2  # the worst there is
-        assert brier_score(np.full((5, 4), 1 / 4), [0, 1, 2, 3, 0]) == pytest.approx(1 - 1 / 4)
+        assert brier_score([0, 2], self.P) == pytest.approx((0.14 + 0.78) / 2)
+        assert brier_score([0, 2], self.P, scale_by_half=True) == pytest.approx((0.14 + 0.78) / 4)
+        assert brier_score([0, 1, 2], np.eye(3)) == 0
+        assert brier_score([1, 2, 0], np.eye(3)) == 2  # the worst there is
+        assert brier_score([0, 1, 2, 3, 0], np.full((5, 4), 1 / 4)) == pytest.approx(1 - 1 / 4)
 
     def test_probabilities_of_the_positive_class(self):
         # 0.2² and 0.6²
-        assert brier_score([0.8, 0.6], [1, 0]) == pytest.approx((0.04 + 0.36) / 2)
-        assert brier_score([0.8, 0.6], [True, False]) == pytest.approx(0.2)
-        assert brier_score([0.8, 0.6], [1, 0], scale_by_half=False) == pytest.approx(0.4)
-        assert brier_score([[0.2, 0.8], [0.4, 0.6]], [1, 0]) == pytest.approx(0.4)
-        assert brier_score([[0.2, 0.8], [0.4, 0.6]], [1, 0], scale_by_half=True) == pytest.approx(0.2)
-        assert brier_score([1, 0], [1, 1]) == 0.5  # hard answers
+        assert brier_score([1, 0], [0.8, 0.6]) == pytest.approx((0.04 + 0.36) / 2)
+        assert brier_score([True, False], [0.8, 0.6]) == pytest.approx(0.2)
+        assert brier_score([1, 0], [0.8, 0.6], scale_by_half=False) == pytest.approx(0.4)
+        assert brier_score([1, 0], [[0.2, 0.8], [0.4, 0.6]]) == pytest.approx(0.4)
+        assert brier_score([1, 0], [[0.2, 0.8], [0.4, 0.6]], scale_by_half=True) == pytest.approx(0.2)
+        assert brier_score([1, 1], [1, 0]) == 0.5  # hard answers
 
     def test_distributions_as_labels(self):
         assert brier_score(self.P, self.P) == 0
         # (0.7 - 0.5)² + (0.2 - 0.5)² + 0.1²
-        assert brier_score(self.P[:1], np.array([[0.5, 0.5, 0.0]])) == pytest.approx(0.14)
+        assert brier_score(np.array([[0.5, 0.5, 0.0]]), self.P[:1]) == pytest.approx(0.14)
 
     def test_refuses_what_is_no_probability(self):
         for wrong in (1.2, -0.2):
             with pytest.raises(InputError, match=f"brier_score: probabilities must be from 0 to 1, got {wrong}"):
-                brier_score([0.5, wrong], [1, 0])
-        with pytest.raises(InputError, match=r"got \(0, 2\) and \(0,\)"):
-            brier_score(np.zeros(0), np.zeros(0, int))
+                brier_score([1, 0], [0.5, wrong])
+        with pytest.raises(InputError, match=r"got \(0,\) and \(0,\)"):
+            brier_score(np.zeros(0, int), np.zeros(0))
 
 
 class TestNegativeLogLikelihood:
     def test_worked_numbers(self):
-        assert negative_log_likelihood(np.zeros((7, 10)), np.arange(7)) == pytest.approx(math.log(10))
+        assert negative_log_likelihood(np.arange(7), np.zeros((7, 10))) == pytest.approx(math.log(10))
         # Probabilities 1/5, 4/5 and 1/2, 1/2.
         scores = np.array([[0.0, math.log(4)], [3.0, 3.0]])
-        assert negative_log_likelihood(scores, [0, 1]) == pytest.approx((math.log(5) + math.log(2)) / 2)
-        assert negative_log_likelihood(scores, [1, 1]) == pytest.approx((math.log(5 / 4) + math.log(2)) / 2)
+        assert negative_log_likelihood([0, 1], scores) == pytest.approx((math.log(5) + math.log(2)) / 2)
+        assert negative_log_likelihood([1, 1], scores) == pytest.approx((math.log(5 / 4) + math.log(2)) / 2)
 
     def test_distributions_as_labels(self):
         scores = np.log([[0.25, 0.75]])
         expected = -(0.5 * math.log(0.25) + 0.5 * math.log(0.75))
-        assert negative_log_likelihood(scores, np.array([[0.5, 0.5]])) == pytest.approx(expected)
+        assert negative_log_likelihood(np.array([[0.5, 0.5]]), scores) == pytest.approx(expected)
 
     def test_no_probability_is_rounded_to_0(self):
-        assert negative_log_likelihood(np.array([[1e5, 0.0]]), [1]) == 1e5
-        assert negative_log_likelihood(np.array([[1e200, 0.0]]), [1]) == 1e200
+        assert negative_log_likelihood([1], np.array([[1e5, 0.0]])) == 1e5
+        assert negative_log_likelihood([1], np.array([[1e200, 0.0]])) == 1e200
         # A probability of 1 - e^-40, which float64 rounds to 1.
-        assert negative_log_likelihood(np.array([[40.0, 0.0]]), [0]) == pytest.approx(math.exp(-40), abs=1e-16)
+        assert negative_log_likelihood([0], np.array([[40.0, 0.0]])) == pytest.approx(math.exp(-40), abs=1e-16)
 
     def test_float32_scores_are_added_in_float64(self):
         scores = np.random.default_rng(0).normal(size=(1000, 5)).astype(np.float32)
         labels = np.arange(1000) % 5
-        exact = negative_log_likelihood(scores.astype(np.float64), labels)
-        assert negative_log_likelihood(scores, labels) == exact
+        exact = negative_log_likelihood(labels, scores.astype(np.float64))
+        assert negative_log_likelihood(labels, scores) == exact
 
     def test_is_the_cross_entropy_loss(self):
         scores = np.random.default_rng(0).normal(size=(30, 5)) * 3
         labels = np.arange(30) % 5
-        assert negative_log_likelihood(scores, labels) == pytest.approx(
+        assert negative_log_likelihood(labels, scores) == pytest.approx(
             CrossEntropyLoss()(scores, labels), rel=1e-12
         )
 
@@ -87,9 +87,9 @@ class TestNegativeLogLikelihood:
 def test_both_are_proper_no_answer_is_better_than_the_truth(truth, answer):
     """For labels drawn from a distribution, the mean score is least if one answers with it."""
     y, p, q = truth[np.newaxis], answer[np.newaxis], truth[np.newaxis]
-    assert negative_log_likelihood(np.log(q), y) <= negative_log_likelihood(np.log(p), y) + 1e-12
+    assert negative_log_likelihood(y, np.log(q)) <= negative_log_likelihood(y, np.log(p)) + 1e-12
     # The Brier score of labels, weighted with their probabilities.
-    mean = [sum(w * brier_score(r, [k]) for k, w in enumerate(truth)) for r in (q, p)]
+    mean = [sum(w * brier_score([k], r) for k, w in enumerate(truth)) for r in (q, p)]
     assert mean[0] <= mean[1] + 1e-12
 
 
@@ -97,5 +97,5 @@ def test_both_are_proper_no_answer_is_better_than_the_truth(truth, answer):
 @many
 def test_a_constant_in_a_row_of_scores_changes_nothing(shift):
     scores = np.array([[1.0, -2.0, 5.0]])
-    assert negative_log_likelihood(scores + shift, [1]) == pytest.approx(negative_log_likelihood(scores, [1]))
-    assert brier_score(softmax(scores + shift), [1]) == pytest.approx(brier_score(softmax(scores), [1]))
+    assert negative_log_likelihood([1], scores + shift) == pytest.approx(negative_log_likelihood([1], scores))
+    assert brier_score([1], softmax(scores + shift)) == pytest.approx(brier_score([1], softmax(scores)))

@@ -33,8 +33,8 @@ def legend(ax) -> list[str]:
 class TestReliability:
     @pytest.mark.parametrize("kind", ["width", "mass"])
     def test_bars_are_the_bins(self, probabilities, labels, kind):
-        table = reliability_bins(probabilities, labels, 12, kind)
-        figure = plot_reliability(probabilities, labels, 12, kind)
+        table = reliability_bins(labels, probabilities, 12, kind)
+        figure = plot_reliability(labels, probabilities, 12, kind)
         above, below = figure.axes
         accuracy, gap = above.containers
         filled = table.counts > 0
@@ -45,29 +45,29 @@ class TestReliability:
         np.testing.assert_allclose([bar.get_y() for bar in gap], table.accuracy[filled])
         np.testing.assert_allclose([bar.get_y() + bar.get_height() for bar in gap], table.confidence[filled])
         assert [bar.get_height() for bar in below.containers[0]] == table.counts.tolist()
-        error = expected_calibration_error(probabilities, labels, 12, kind)
+        error = expected_calibration_error(labels, probabilities, 12, kind)
         assert above.get_title() == f"ECE = {error:.4f}"
         assert (above.get_ylabel(), below.get_xlabel(), below.get_ylabel()) == ("accuracy", "confidence", "samples")
         assert set(legend(above)) == {"accuracy", "gap to the mean confidence", "calibrated"}
 
     def test_takes_bins(self, probabilities, labels):
-        table = reliability_bins(probabilities, labels)
-        titles = [plot_reliability(*a).axes[0].get_title() for a in ((table,), (probabilities, labels))]
+        table = reliability_bins(labels, probabilities)
+        titles = [plot_reliability(*a).axes[0].get_title() for a in ((table,), (labels, probabilities))]
         assert titles[0] == titles[1]
 
     def test_refuses_probabilities_without_labels(self, probabilities):
-        with pytest.raises(InputError, match="the labels are missing"):
+        with pytest.raises(InputError, match="y_proba is missing"):
             plot_reliability(probabilities)
 
 
 class TestConfusionMatrix:
     def test_shows_its_numbers_where_they_belong(self, probabilities, labels):
-        counts = confusion_matrix(probabilities, labels)
+        counts = confusion_matrix(labels, probabilities)
         (ax,) = plot_confusion_matrix(counts, ["a", "b", "c", "d"]).axes
         shown = {text.get_position(): text.get_text() for text in ax.texts}
         assert shown == {(j, i): str(counts[i, j]) for i in range(K) for j in range(K)}  # x is the column
         np.testing.assert_allclose(
-            ax.images[0].get_array(), confusion_matrix(probabilities, labels, normalize="true")
+            ax.images[0].get_array(), confusion_matrix(labels, probabilities, normalize="true")
         )
         assert [t.get_text() for t in ax.get_xticklabels()] == ["a", "b", "c", "d"]
         assert [t.get_text() for t in ax.get_yticklabels()] == ["a", "b", "c", "d"]
@@ -89,10 +89,10 @@ class TestConfusionMatrix:
 class TestRoc:
     def test_two_classes(self, probabilities, labels):
         scores, is_first = probabilities[:, 0], labels == 0
-        (ax,) = plot_roc(scores, is_first).axes
-        curve = roc_curve(scores, is_first)
+        (ax,) = plot_roc(is_first, scores).axes
+        curve = roc_curve(is_first, scores)
         np.testing.assert_array_equal(ax.lines[0].get_xydata().T, curve[:2])
-        assert legend(ax) == [f"AUC {roc_auc(scores, is_first):.4f}", "chance"]
+        assert legend(ax) == [f"AUC {roc_auc(is_first, scores):.4f}", "chance"]
         assert (ax.get_xlabel(), ax.get_ylabel()) == ("false positive rate", "true positive rate")
 
     @pytest.mark.parametrize("soft", [False, True])
@@ -100,26 +100,26 @@ class TestRoc:
         names = ["a", "b", "c", "d"]
         shape = (2, N // 2)
         y = np.eye(K)[labels].reshape(*shape, K) if soft else labels.reshape(shape)
-        (ax,) = plot_roc(probabilities.reshape(*shape, K), y, names).axes
+        (ax,) = plot_roc(y, probabilities.reshape(*shape, K), names).axes
         for k in range(K):
-            expected = roc_curve(probabilities[:, k], labels == k)[:2]
+            expected = roc_curve(labels == k, probabilities[:, k])[:2]
             np.testing.assert_array_equal(ax.lines[k].get_xydata().T, expected)
-        areas = roc_auc(probabilities, labels, average=None)
+        areas = roc_auc(labels, probabilities, average=None)
         assert legend(ax) == [*(f"{n}: AUC {a:.4f}" for n, a in zip(names, areas, strict=True)), "chance"]
         assert len({line.get_color() for line in ax.lines}) == K + 1
 
     def test_refuses_what_the_metric_refuses(self, probabilities, labels):
         with pytest.raises(InputError, match="there are none of class 0"):
-            plot_roc(probabilities, np.maximum(labels, 1))
+            plot_roc(np.maximum(labels, 1), probabilities)
         with pytest.raises(InputError, match="plot_roc: 4 classes need as many names, got 2"):
-            plot_roc(probabilities, labels, ["a", "b"])
+            plot_roc(labels, probabilities, ["a", "b"])
 
 
 def test_figures_can_be_saved(probabilities, labels, tmp_path):
     for number, figure in enumerate([
-        plot_reliability(probabilities, labels),
-        plot_confusion_matrix(confusion_matrix(probabilities, labels)),
-        plot_roc(probabilities, labels),
+        plot_reliability(labels, probabilities),
+        plot_confusion_matrix(confusion_matrix(labels, probabilities)),
+        plot_roc(labels, probabilities),
     ]):  # fmt: skip
         save_figure(figure, tmp_path / f"{number}.png")
         assert (tmp_path / f"{number}.png").stat().st_size > 1000

@@ -245,7 +245,7 @@ def test_evaluate_is_loss_and_accuracy_of_all_samples(count):
     for loss in (CrossEntropyLoss(), CrossEntropyLoss(reduction="sum")):
         result = evaluate(network, loss, Dataset(x, y), "test")
         assert list(result) == ["test_loss", "test_accuracy"]
-        assert result["test_accuracy"] == accuracy(network.scores(x), y) == np.mean(network.predict(x) == y)
+        assert result["test_accuracy"] == accuracy(y, network.scores(x)) == np.mean(network.predict(x) == y)
         assert result["test_loss"] == pytest.approx(CrossEntropyLoss()(network.scores(x), y), rel=1e-12)
     assert list(evaluate(network, loss, Dataset(x, y))) == ["loss", "accuracy"]
     assert list(evaluate(network, MSELoss(), Dataset(*targets(count)))) == ["loss"]

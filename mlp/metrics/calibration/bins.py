@@ -10,9 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from mlp.arrays import Array
 from mlp.checks import InputError, check_integer
 from mlp.functional import check_labels
-from mlp.metrics.inputs import check_probabilities, check_unit_interval, is_binary, real_array, true_classes
-
-Floats = NDArray[np.float64]
+from mlp.metrics.inputs import Floats, as_binary, check_probabilities, real_array, true_classes
 
 BINS = ("width", "mass")
 
@@ -54,14 +52,14 @@ class ReliabilityBins:
 
 
 def reliability_bins(
-    probabilities: ArrayLike, labels: ArrayLike, num_bins: int = 15, bins: str = "width"
+    y_true: ArrayLike, y_proba: ArrayLike, num_bins: int = 15, bins: str = "width"
 ) -> ReliabilityBins:
     """The samples in bins by confidence. Takes probabilities, not scores.
 
-    Probabilities (..., K) and labels (...): the confidence is the largest probability, and a sample is right if
+    Labels (...) and probabilities (..., K): the confidence is the largest probability, and a sample is right if
     that is the one of its label. Labels may be distributions (..., K); their largest entry counts.
-    Probabilities (N,) of the positive class and labels (N,), 0 and 1: the confidence is the probability itself,
-    and "accuracy" the share of positives.
+    Labels (N,), 0 and 1, and probabilities (N,) or (N, 1) of the positive class: the confidence is the probability
+    itself, and "accuracy" the share of positives.
 
     bins="width": M bins of equal width, ((m-1)/M, m/M].
     bins="mass": M bins of equal numbers of samples, as far as possible: their sizes differ by one at most, but
@@ -70,78 +68,78 @@ def reliability_bins(
     Raises ``InputError`` for no samples and rows that do not sum to 1.
     A. Niculescu-Mizil & R. Caruana, "Predicting good probabilities with supervised learning", ICML 2005.
     """
-    p, y = real_array("calibration", "probabilities", probabilities), real_array("calibration", "labels", labels)
-    if is_binary(p, y) and p.size:
-        check_unit_interval("calibration", p)
-        confidence, is_right = p, check_labels(y, 2) == 1
+    y, p = real_array("calibration", "y_true", y_true), real_array("calibration", "y_proba", y_proba)
+    pair = as_binary("calibration", y, p)
+    if pair is not None:
+        confidence, is_right = pair[1], check_labels(pair[0], 2) == 1
     else:
-        p, y = check_probabilities("calibration", p, y)
+        y, p = check_probabilities("calibration", y, p)
         confidence, is_right = p.max(axis=1), p.argmax(axis=1) == true_classes(y)
     return _fill_bins(confidence, is_right, num_bins, bins)
 
 
 def expected_calibration_error(
-    probabilities: ArrayLike, labels: ArrayLike, num_bins: int = 15, bins: str = "width"
+    y_true: ArrayLike, y_proba: ArrayLike, num_bins: int = 15, bins: str = "width"
 ) -> float:
     """ECE = sum_m n_m / N |acc_m - conf_m|, from 0 to 1. Takes probabilities; arguments of ``reliability_bins``.
 
     It depends on the bins, and is biased upwards where they hold few samples: compare only like with like.
     C. Guo, G. Pleiss, Y. Sun & K. Q. Weinberger, "On calibration of modern neural networks", ICML 2017.
     """
-    return reliability_bins(probabilities, labels, num_bins, bins).expected_error
+    return reliability_bins(y_true, y_proba, num_bins, bins).expected_error
 
 
 def maximum_calibration_error(
-    probabilities: ArrayLike, labels: ArrayLike, num_bins: int = 15, bins: str = "width"
+    y_true: ArrayLike, y_proba: ArrayLike, num_bins: int = 15, bins: str = "width"
 ) -> float:
     """MCE = max_m |acc_m - conf_m| over the bins that are not empty, however few samples they hold.
 
     Takes probabilities; arguments of ``reliability_bins``. Guo et al. 2017.
     """
-    return reliability_bins(probabilities, labels, num_bins, bins).maximum_error
+    return reliability_bins(y_true, y_proba, num_bins, bins).maximum_error
 
 
 def average_calibration_error(
-    probabilities: ArrayLike, labels: ArrayLike, num_bins: int = 15, bins: str = "width"
+    y_true: ArrayLike, y_proba: ArrayLike, num_bins: int = 15, bins: str = "width"
 ) -> float:
     """ACE = 1/M' sum_m |acc_m - conf_m| over the M' bins that are not empty: every bin counts the same.
 
     Takes probabilities; arguments of ``reliability_bins``. ``adaptive_calibration_error`` is abbreviated ACE, too.
     L. Neumann, A. Zisserman & A. Vedaldi, "Relaxed softmax", 2018.
     """
-    return reliability_bins(probabilities, labels, num_bins, bins).average_error
+    return reliability_bins(y_true, y_proba, num_bins, bins).average_error
 
 
-def adaptive_calibration_error(probabilities: ArrayLike, labels: ArrayLike, num_ranges: int = 15) -> float:
+def adaptive_calibration_error(y_true: ArrayLike, y_proba: ArrayLike, num_ranges: int = 15) -> float:
     """1/(K R) sum_k sum_r |acc_kr - conf_kr|: all probabilities count, not only the largest of each row.
 
     For each of the K classes the samples are sorted by p_k and split into R ranges of equal numbers of samples;
     conf_kr is the mean p_k in a range, and acc_kr the share of samples there whose label is k. Equal p_k share a
     range; where that leaves ranges of a class empty, its sum is divided by the number of the others.
 
-    Takes probabilities (..., K) and labels (...).
+    Takes labels (...) and probabilities (..., K).
     J. Nixon, M. Dusenberry, L. Zhang, G. Jerfel & D. Tran, "Measuring calibration in deep learning", 2019.
     """
-    classes = _class_bins("adaptive_calibration_error", probabilities, labels, num_ranges, "mass")
+    classes = _class_bins("adaptive_calibration_error", y_true, y_proba, num_ranges, "mass")
     return float(np.mean([k.average_error for k in classes]))
 
 
 def static_calibration_error(
-    probabilities: ArrayLike, labels: ArrayLike, num_bins: int = 15, bins: str = "width"
+    y_true: ArrayLike, y_proba: ArrayLike, num_bins: int = 15, bins: str = "width"
 ) -> float:
     """SCE = 1/K sum_k sum_m n_km / N |acc_km - conf_km|: the mean over classes of the ECE of p_k as a probability.
 
-    Takes probabilities (..., K) and labels (...). Nixon et al. 2019.
+    Takes labels (...) and probabilities (..., K). Nixon et al. 2019.
     """
-    classes = _class_bins("static_calibration_error", probabilities, labels, num_bins, bins)
+    classes = _class_bins("static_calibration_error", y_true, y_proba, num_bins, bins)
     return float(np.mean([k.expected_error for k in classes]))
 
 
 def _class_bins(
-    where: str, probabilities: ArrayLike, labels: ArrayLike, num_bins: int, bins: str
+    where: str, y_true: ArrayLike, y_proba: ArrayLike, num_bins: int, bins: str
 ) -> list[ReliabilityBins]:
     """For each class k, p_k in bins against whether k is the label."""
-    p, y = check_probabilities(where, probabilities, labels)
+    y, p = check_probabilities(where, y_true, y_proba)
     true = true_classes(y)
     return [_fill_bins(p[:, k], true == k, num_bins, bins) for k in range(p.shape[1])]
 

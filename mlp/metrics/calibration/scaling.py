@@ -8,14 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from mlp.arrays import Array
 from mlp.checks import InputError, check_number
-from mlp.functional import sigmoid, softmax
-from mlp.metrics.inputs import check_binary, check_scores, real_array, target_distributions
-
-Floats = NDArray[np.float64]
+from mlp.functional import class_probabilities, sigmoid, softmax
+from mlp.metrics.inputs import Floats, check_binary, check_scores, real_array, target_distributions
 
 
 class TemperatureScaling:
@@ -48,10 +46,11 @@ class TemperatureScaling:
 
     def fit(self, scores: ArrayLike, labels: ArrayLike) -> TemperatureScaling:
         """Find T from scores (..., K), logits, and labels (...) or distributions (..., K), in float64."""
-        s, y = check_scores("TemperatureScaling.fit", scores, labels)
+        y, s = check_scores("TemperatureScaling.fit", labels, scores)
         Y = target_distributions(y, s.shape[1])
         # A constant for each row changes no probability, and with 0 as the largest score nothing overflows.
-        z = s.astype(np.float64) - s.max(axis=1, keepdims=True)
+        # A class that cannot be, -inf, keeps the probability 0 as a number that 0 may be multiplied with.
+        z = np.maximum(s.astype(np.float64) - s.max(axis=1, keepdims=True), -1e30)
 
         def derivatives(beta: float) -> tuple[float, float]:
             """dNLL/dbeta = mean of sum_k (p_k - y_k) z_k, and d²NLL/dbeta² = mean variance of z under p."""
@@ -74,8 +73,8 @@ class TemperatureScaling:
         return s / self.temperature
 
     def predict_proba(self, scores: ArrayLike) -> Array:
-        """softmax(s / T), (..., K)."""
-        return softmax(self.transform(scores))
+        """softmax(s / T), (..., K); of one score its sigmoid, (..., 1)."""
+        return class_probabilities(self.transform(scores))
 
     def __repr__(self) -> str:
         return f"TemperatureScaling(temperature={self.temperature})"
@@ -126,11 +125,11 @@ class PlattScaling:
         self.b: float | None = None
 
     def fit(self, scores: ArrayLike, labels: ArrayLike) -> PlattScaling:
-        """Find a and b from scores (N,) and labels (N,), 0 and 1, in float64.
+        """Find a and b from scores (N,) or (N, 1) and labels (N,), 0 and 1, in float64.
 
         Raises ``InputError`` unless both classes occur.
         """
-        z, is_positive = check_binary("PlattScaling.fit", scores, labels)
+        is_positive, z = check_binary("PlattScaling.fit", labels, real_array("PlattScaling.fit", "scores", scores))
         positives = np.count_nonzero(is_positive)
         negatives = len(z) - positives
         t = np.where(is_positive, (positives + 1) / (positives + 2), 1 / (negatives + 2))
@@ -189,5 +188,5 @@ def _fit_logistic(u: Floats, t: Floats, start: tuple[float, float]) -> tuple[flo
 
 def _floating(where: str, scores: ArrayLike) -> Array:
     """Scores as a floating-point array; whole numbers become float64."""
-    s = real_array(where, "scores", scores)
+    s = real_array(where, "scores", scores, may_be_impossible=True)
     return s if s.dtype.kind == "f" else s.astype(np.float64)

@@ -88,7 +88,7 @@ class DataParallel:
                         sample_weight=None if sample_weight is None else sample_weight[part],
                         accumulate=i > 0, summed=True,
                     )  # fmt: skip
-                correct = count_correct(scores, targets[part]) if is_classification else 0
+                correct = count_correct(targets[part], scores) if is_classification else 0
                 sums += loss.total, loss.weight, correct, len(scores)
         # What is not finite shows in the loss, or in mixed precision when it is unscaled.
         with np.errstate(over="ignore", invalid="ignore"):

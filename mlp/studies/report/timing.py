@@ -72,7 +72,7 @@ class Iterations:
         for _ in range(count):
             x, y = next(self._stream)
             value, scores = self.network.training_step(x, y, self.loss)
-            correct = count_correct(scores, y)
+            correct = count_correct(y, scores)
             self.optimizer.step()
             outcome = Outcome(value, self.loss.total, self.loss.weight, correct, len(x))
             in_epoch.add(outcome)
