@@ -53,7 +53,8 @@ def public_tools() -> set[str]:
 
 SCAFFOLDING = {
     "Layer", "Container", "Regularizer", "Scratch", "Augment", "Augmentation", "Preprocessing", "count_correct",
-    "RocCurve", "PrecisionRecallCurve", "ClassificationReport", "ReliabilityBins", "reliability_bins", "penalised", "QuantizedLinear",
+    "RocCurve", "PrecisionRecallCurve",
+    "ClassificationReport", "ReliabilityBins", "reliability_bins", "penalised", "QuantizedLinear",
 }  # fmt: skip
 
 

@@ -1,10 +1,11 @@
 """How often the predicted class is the right one.
 
 Every function here takes the truth first, as scikit-learn does: ``y_true``, classes (...) or distributions
-(..., K), whose largest entry counts; then scores (..., K), whose largest (the first of equal ones) is the prediction.
-Logits and probabilities give the same, because softmax keeps the order. ``y_pred`` may be predicted classes (...) as
-well, integers or names. ``sample_weight`` (...) says how much each sample counts. All raise ``InputError`` for no
-samples, shapes that do not fit, values out of range, and arguments that are in the other order, where that shows.
+(..., K), whose largest entry counts; then scores (..., K), whose largest (the first of equal ones) is the
+prediction. Logits and probabilities give the same, because softmax keeps the order. ``y_pred`` may be predicted
+classes (...) as well, integers or names. ``sample_weight`` (...) says how much each sample counts. All raise
+``InputError`` for no samples, shapes that do not fit, values out of range, and arguments in the other order, where
+that shows.
 """
 
 from __future__ import annotations
