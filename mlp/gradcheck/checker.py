@@ -8,6 +8,7 @@ from mlp.arrays import Array
 from mlp.gradcheck.mistakes import Evidence, explain, explain_shape
 from mlp.gradcheck.numeric import Differences, compare
 from mlp.gradcheck.result import Comparison
+from mlp.gradcheck.rounding import EPS, SINGLE_EPS, Rounding, is_rounded_to_single, measure_rounding
 from mlp.gradcheck.subject import Subject
 
 
@@ -32,6 +33,20 @@ class Checker:
         probe = x.copy()
         subject.forward(probe)
         self._forward_spoils_input = not np.array_equal(probe, x)
+        self._weights = upstream.reshape(-1)
+        self._rounding = self._measure_rounding()
+
+    def _measure_rounding(self) -> Rounding:
+        arrays = {"its input": self._moving} | {name: p.data for name, p in self.subject.parameters.items()}
+        with np.errstate(all="ignore"):
+            cast = [name for name, array in arrays.items() if is_rounded_to_single(self._evaluate, array)]
+            eps = SINGLE_EPS if cast else EPS
+            if cast:
+                self._sentences.append(
+                    f"forward casts {', '.join(cast)} to float32 or less, and the check gave it float64: keep the"
+                    " dtype of the argument (the gradients could be compared to about three digits only)"
+                )
+            return measure_rounding(self._evaluate, self._weights, list(arrays.values()), eps)
 
     def _evaluate(self) -> Array:
         """The outputs, flat and copied: forward may return its own buffer or a view of the input."""
@@ -49,7 +64,7 @@ class Checker:
         if array.size > self.max_entries:
             entries = np.sort(self.rng.choice(array.size, self.max_entries, replace=False))
         moved = self._moving if is_input else array
-        d = compare(self._evaluate, self.upstream, moved, gradient, entries, self.rtol)
+        d = compare(self._evaluate, self._weights, moved, gradient, entries, self.rtol, self._rounding)
         self.comparisons.append(_summary(name, array.shape, d, self.rtol, array.size))
         if d.failed.any():
             evidence = Evidence(
