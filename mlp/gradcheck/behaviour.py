@@ -54,21 +54,22 @@ def find_misbehaviour(
     upstream: Array,
     other: Array,
     input_name: str,
-) -> list[str]:
-    """Run fresh copies through calls whose results are known, and name each rule that was broken.
+) -> tuple[list[str], list[str]]:
+    """Run fresh copies through calls whose results are known, and name each rule that was broken; and conventions.
 
     ``other`` is a second input of the same shape. The layer must already have given finite gradients.
     """
     found = _changed_arguments(make(), x, upstream, input_name)
     subject = make()
     if not same(owned(subject.forward(x.copy())), owned(subject.forward(x.copy()))):
-        return [
-            *found,
+        found.append(
             "forward is not deterministic: two calls on the same input differ, and nothing can be measured"
-            " (switch dropout and noise off, or fix their mask)",
-        ]
+            " (switch dropout and noise off, or fix their mask)"
+        )
+        return found, []
     found += _overwritten_results(make(), x, upstream, other)
-    return found + _history(make, x, upstream, other)
+    mistakes, conventions = _history(make, x, upstream, other)
+    return found + mistakes, conventions
 
 
 def _changed_arguments(subject: Subject, x: Array, upstream: Array, name: str) -> list[str]:
@@ -104,9 +105,10 @@ def _overwritten_results(subject: Subject, x: Array, upstream: Array, other: Arr
     return found
 
 
-def _history(make: Callable[[], Subject], x: Array, upstream: Array, other: Array) -> list[str]:
+def _history(make: Callable[[], Subject], x: Array, upstream: Array, other: Array) -> tuple[list[str], list[str]]:
     """Gradients add up until they are cleared, and otherwise no call knows of the calls before it."""
-    found = []
+    found: list[str] = []
+    conventions: list[str] = []
     subject = make()
     subject.clear()
     first = run(subject, x, upstream)
@@ -117,17 +119,28 @@ def _history(make: Callable[[], Subject], x: Array, upstream: Array, other: Arra
     grows = not same(second.input_gradient, first.input_gradient)
     if grows and same(second.input_gradient, times(2, first.input_gradient)):
         found.append("the input gradient accumulates over calls: only parameter gradients may, return a fresh one")
-    overwrites, wrong_sum, not_cleared = [], [], []
+    overwrites, adds, wrong_sum, not_cleared = [], [], [], []
     for name, once in first.gradients.items():
         twice, again = second.gradients[name], third.gradients[name]
         if same(twice, times(2, once)):
+            adds.append(name)
             if not same(again, once):
                 not_cleared.append(name)
         elif same(twice, once):
             overwrites.append(name)
         else:
             wrong_sum.append(name)
-    if overwrites:
+    adds = [name for name in adds if name not in overwrites and np.any(first.gradients[name])]
+    if overwrites and subject.may_replace and adds:
+        found.append(
+            f"a second backward replaces the gradient of {', '.join(overwrites)} and adds to that of"
+            f" {', '.join(adds)}: all must do the same"
+        )
+    elif overwrites and subject.may_replace:
+        conventions.append(
+            f"{', '.join(overwrites)}: a second backward replaces the gradient instead of adding to it"
+        )
+    elif overwrites:
         found.append(
             f"{', '.join(overwrites)}: a second backward overwrites .grad instead of adding to it"
             " (gradients accumulate until zero_grad)"
@@ -154,4 +167,4 @@ def _history(make: Callable[[], Subject], x: Array, upstream: Array, other: Arra
             f"stale cache: right in the first call only, {', '.join(stale)} changes if the layer has seen"
             " another input before (something cached from an earlier call is used again)"
         )
-    return found
+    return found, conventions

@@ -1,18 +1,12 @@
-"""The four checks: they run the subject once, compare every gradient, and ask what the differences say."""
+"""The four checks: of a layer, a loss, a network and a function."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
-import numpy as np
-
-from mlp.arrays import Array
 from mlp.checks import InputError
-from mlp.gradcheck.behaviour import Pass, find_misbehaviour, owned, run
-from mlp.gradcheck.checker import Checker
+from mlp.gradcheck.examination import Rng, as_float64, examine
 from mlp.gradcheck.result import GradcheckResult
 from mlp.gradcheck.subject import Subject, function_subject, layer_subject, loss_subject, network_subject
-
-Rng = int | np.random.Generator
 
 
 def check_layer(
@@ -24,6 +18,7 @@ def check_layer(
     max_entries: int = 20_000,
     input_gradient: bool = True,
     behaviour: bool = True,
+    constants: Collection[str] = (),
 ) -> GradcheckResult:
     r"""Check ``layer.backward`` against differences of ``layer.forward``, and the layer's manners.
 
@@ -37,24 +32,30 @@ def check_layer(
     zeros would pass on softmax, whose outputs sum to 1. All arithmetic is float64, on a copy of the layer.
 
     Args:
-        layer: has ``forward(x)``, ``backward(grad_y)`` and (with parameters) ``parameters()``, a dict of
-            objects with ``.data`` and ``.grad``; or the attributes ``weight`` and ``bias``.
+        layer: has ``forward(x)`` and ``backward(grad_y)``. Its parameters are what ``parameters()`` lists,
+            objects with ``.data`` and ``.grad``, and every array with a gradient beside it: ``W`` and ``grad_W``,
+            ``weight`` and ``dweight``, ``W`` and ``dLdW``, dicts ``params`` and ``grads``, in layers inside too.
         x: the input, usually (N, features); converted to float64.
         rng: seed or generator for the upstream gradient and for samples.
         rtol: accepted relative error, beyond the noise of the numeric derivative.
         max_entries: of a larger array, a random sample of this many entries is checked.
         input_gradient: False leaves the input alone, as for indices into an embedding (which stay integers).
         behaviour: also check that arguments stay unchanged, gradients add up, and calls forget each other.
+        constants: names of arrays that forward uses and nobody learns. Any other array without a gradient that
+            forward depends on fails the check: it would be unchecked.
+
+    What the layer's code raises, it fails with. Gradients that a second backward replaces are a mistake where
+    parameters have a ``.grad`` to add to, and else a convention, which the result states.
 
     Raises:
         InputError: x is not numeric or not finite, or an option is out of range.
 
     Source: Nocedal & Wright, *Numerical Optimization*, 2006, section 8.1.
     """
-    x = _numeric(x, "x", keep_integers=not input_gradient)
-    return _check(
+    x = as_float64(x, "x", keep_integers=not input_gradient)
+    return examine(
         type(layer).__name__,
-        lambda: layer_subject(layer, input_gradient),
+        lambda: layer_subject(layer, x, input_gradient, constants),
         x,
         rng=rng,
         rtol=rtol,
@@ -80,12 +81,14 @@ def check_loss(
     .. math:: a_{ij} = \frac{\partial L}{\partial s_{ij}} \approx \frac{L(s_{ij} + h) - L(s_{ij} - h)}{2h}
 
     Scores are (N, C); targets whatever the loss takes. ``sample_weight``, if given, is the third argument of
-    ``forward``. The other arguments, errors and the source are those of ``check_layer``.
+    ``forward``. Instead of nothing, ``backward`` may take the arguments of ``forward`` again; and a bare function
+    ``loss(scores, targets)`` may give the value and the gradient. The other arguments, errors and the source are
+    those of ``check_layer``.
     """
-    return _check(
+    return examine(
         type(loss).__name__,
         lambda: loss_subject(loss, targets, sample_weight),
-        _numeric(scores, "scores"),
+        as_float64(scores, "scores"),
         input_name="scores",
         rng=rng,
         rtol=rtol,
@@ -105,6 +108,7 @@ def check_network(
     max_entries: int = 20_000,
     input_gradient: bool = True,
     behaviour: bool = True,
+    constants: Collection[str] = (),
 ) -> GradcheckResult:
     r"""Check all gradients of a network with the loss on top, or without one as ``check_layer`` does.
 
@@ -120,15 +124,17 @@ def check_network(
     if (targets is None) != (loss is None):
         raise InputError("check_network needs both targets and loss, or neither")
 
+    x = as_float64(x, "x", keep_integers=not input_gradient)
+
     def make() -> Subject:
         if loss is None:
-            return layer_subject(network, input_gradient)
-        return network_subject(network, loss, targets, input_gradient)
+            return layer_subject(network, x, input_gradient, constants)
+        return network_subject(network, x, loss, targets, input_gradient, constants)
 
-    return _check(
+    return examine(
         type(network).__name__ + ("" if loss is None else f" with {type(loss).__name__}"),
         make,
-        _numeric(x, "x", keep_integers=not input_gradient),
+        x,
         rng=rng,
         rtol=rtol,
         max_entries=max_entries,
@@ -154,77 +160,12 @@ def check_function(
     If ``f`` gives one number, ``gradient(x)`` alone is accepted too. The other arguments, errors and the
     source are those of ``check_layer``.
     """
-    return _check(
+    return examine(
         getattr(f, "__name__", type(f).__name__),
         lambda: function_subject(f, gradient),
-        _numeric(x, "x"),
+        as_float64(x, "x"),
         rng=rng,
         rtol=rtol,
         max_entries=max_entries,
         behaviour=behaviour,
     )
-
-
-def _numeric(values: Any, name: str, keep_integers: bool = False) -> Array:
-    """A float64 copy of an argument, whatever its dtype and strides."""
-    try:
-        array = np.asarray(values)
-    except ValueError:  # rows of unequal length
-        raise InputError(f"{name} must be one rectangular array of numbers") from None
-    if array.dtype.kind not in "biuf":
-        raise InputError(f"{name} must be an array of real numbers, got dtype {array.dtype}")
-    if keep_integers and array.dtype.kind in "iu":
-        return array.copy()
-    array = np.array(array, dtype=np.float64)
-    if not np.all(np.isfinite(array)):
-        where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-        raise InputError(f"{name} must be finite, got {array[where]} at index {where}")
-    return array
-
-
-def _check(
-    title: str,
-    make: Callable[[], Subject],
-    x: Array,
-    *,
-    rng: Rng,
-    rtol: float,
-    max_entries: int,
-    behaviour: bool,
-    input_gradient: bool = True,
-    input_name: str = "x",
-) -> GradcheckResult:
-    """What the four checks share: ``make`` gives a fresh float64 copy of the subject at every call."""
-    if not 0 < rtol < 1:
-        raise InputError(f"rtol must lie between 0 and 1, got {rtol}")
-    if max_entries < 1:
-        raise InputError(f"max_entries must be at least 1, got {max_entries}")
-    generator = np.random.default_rng(rng)
-    subject = make()
-    output = owned(subject.forward(x.copy()))
-    if not np.all(np.isfinite(output)):
-        mistake = f"forward gives values that are not finite at {int(np.sum(~np.isfinite(output)))} outputs"
-        return GradcheckResult(title, (), (mistake,))
-    # Neither tiny (an error there would not show) nor all of one sign or size.
-    upstream = generator.uniform(0.5, 1.5, output.shape) * generator.choice([-1.0, 1.0], output.shape)
-    if subject.scalar:
-        upstream = np.ones(output.shape)
-
-    subject = make()
-    once = run(subject, x, upstream)
-    checker = Checker(subject, x, upstream, generator, rtol, max_entries)
-    if input_gradient:
-        checker.check(input_name, x, once.input_gradient, is_input=True)
-    for name, parameter in subject.parameters.items():
-        checker.check(name, parameter.data, once.gradients[name])
-    mistakes = checker.sentences()
-    if behaviour and _all_finite(once):
-        other = generator.permutation(x.reshape(-1)).reshape(x.shape)
-        other = other if x.dtype.kind in "iu" else 0.9 * other  # the same values: surely in the domain
-        mistakes += find_misbehaviour(make, x, upstream, other, input_name)
-    return GradcheckResult(title, tuple(checker.comparisons), tuple(mistakes))
-
-
-def _all_finite(once: Pass) -> bool:
-    arrays = (once.input_gradient, *once.gradients.values())
-    return all(array is None or bool(np.all(np.isfinite(array))) for array in arrays)

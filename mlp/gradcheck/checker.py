@@ -7,8 +7,9 @@ import numpy as np
 from mlp.arrays import Array
 from mlp.gradcheck.mistakes import Evidence, explain, explain_shape
 from mlp.gradcheck.numeric import Differences, compare
+from mlp.gradcheck.parameters import ArrayParameter
 from mlp.gradcheck.result import Comparison
-from mlp.gradcheck.rounding import EPS, SINGLE_EPS, Rounding, is_rounded_to_single, measure_rounding
+from mlp.gradcheck.rounding import EPS, HALF_EPS, SINGLE_EPS, Rounding, is_rounded_to_single, measure_rounding
 from mlp.gradcheck.subject import Subject
 
 
@@ -23,29 +24,35 @@ class Checker:
         rng: np.random.Generator,
         rtol: float,
         max_entries: int,
+        comparisons: list[Comparison],
+        input_moves: bool = True,
     ) -> None:
         self.subject, self.x, self.upstream, self.rng = subject, x, upstream, rng
         self.rtol, self.max_entries = rtol, max_entries
-        self.comparisons: list[Comparison] = []
+        self.comparisons = comparisons  # the caller's: they outlive an exception
         self._explained: defaultdict[str, list[str]] = defaultdict(list)
         self._sentences: list[str] = []
         self._moving = x.copy()  # the input whose entries are moved one at a time
         probe = x.copy()
-        subject.forward(probe)
+        self._is_half = np.asarray(subject.forward(probe)).dtype == np.float16
         self._forward_spoils_input = not np.array_equal(probe, x)
         self._weights = upstream.reshape(-1)
-        self._rounding = self._measure_rounding()
+        self._rounding = self._measure_rounding(input_moves)
 
-    def _measure_rounding(self) -> Rounding:
-        arrays = {"its input": self._moving} | {name: p.data for name, p in self.subject.parameters.items()}
+    def _measure_rounding(self, input_moves: bool) -> Rounding:
+        arrays = {name: p.data for name, p in self.subject.parameters.items()}
+        if input_moves:  # an input without a gradient may be indices, which must stay whole
+            arrays = {"its input": self._moving} | arrays
         with np.errstate(all="ignore"):
             cast = [name for name, array in arrays.items() if is_rounded_to_single(self._evaluate, array)]
-            eps = SINGLE_EPS if cast else EPS
-            if cast:
+            if self._is_half or cast:
                 self._sentences.append(
-                    f"forward casts {', '.join(cast)} to float32 or less, and the check gave it float64: keep the"
-                    " dtype of the argument (the gradients could be compared to about three digits only)"
+                    f"forward casts {', '.join(cast) or 'its output'} to"
+                    f" {'float16' if self._is_half else 'float32'}"
+                    ", and the check gave it float64: keep the dtype of the argument (the gradients could be"
+                    " compared to a few digits only)"
                 )
+            eps = HALF_EPS if self._is_half else SINGLE_EPS if cast else EPS
             return measure_rounding(self._evaluate, self._weights, list(arrays.values()), eps)
 
     def _evaluate(self) -> Array:
@@ -83,7 +90,8 @@ class Checker:
         if gradient is None:
             if is_input:
                 return f"{name}: backward returned None instead of the gradient with respect to its input"
-            return f"{name}: .grad is None after backward"
+            bare = isinstance(self.subject.parameters[name], ArrayParameter)
+            return f"{name}: {'no gradient of it was found' if bare else '.grad is None'} after backward"
         if gradient.shape != array.shape:
             return explain_shape(name, gradient.shape, array.shape, self.x.shape[:-1])
         bad = int(np.sum(~np.isfinite(gradient)))

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +29,7 @@ class Differences:
 def compare(
     evaluate: Callable[[], Array],
     weights: Array,
-    array: NDArray[Any],
+    array: Array,
     analytic: Array,
     entries: NDArray[np.intp],
     rtol: float,

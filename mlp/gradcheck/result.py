@@ -48,12 +48,14 @@ class GradcheckResult:
     """The answer of a check: true if every gradient is right and nothing misbehaved.
 
     ``print(result)`` shows the text, and so does a notebook. ``mistakes`` are short sentences, the likely
-    explanations of what is wrong; ``comparisons`` has one ``Comparison`` per array.
+    explanations of what is wrong; ``conventions`` say what was taken as given; ``comparisons`` has one
+    ``Comparison`` per array.
     """
 
     subject: str
     comparisons: tuple[Comparison, ...]
     mistakes: tuple[str, ...]
+    conventions: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return not self.mistakes and all(comparison.ok for comparison in self.comparisons)
@@ -66,6 +68,7 @@ class GradcheckResult:
         if len(right) > SHOWN:
             lines.append(f"  and {len(right) - SHOWN} more arrays: ok")
         lines += [f"  likely mistake: {mistake}" for mistake in self.mistakes]
+        lines += [f"  convention: {convention}" for convention in self.conventions]
         return "\n".join(lines)
 
     __repr__ = __str__

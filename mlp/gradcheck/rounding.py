@@ -13,15 +13,14 @@ of J. J. Moré and S. M. Wild, *Estimating computational noise*, SIAM J. Sci. Co
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mlp.arrays import Array
 
 EPS = float(np.finfo(np.float64).eps)
 SINGLE_EPS = float(np.finfo(np.float32).eps)
+HALF_EPS = float(np.finfo(np.float16).eps)
 # Each output carries a few roundings of its own size; a matrix product of 1000 terms stays below this.
 ROUNDINGS = 4.0
 # Sizes of v in units of the last place: the larger reach what is rounded away when added to larger terms.
@@ -56,7 +55,7 @@ class Rounding:
 
 
 def measure_rounding(
-    evaluate: Callable[[], Array], weights: Array, arrays: Sequence[NDArray[Any]], eps: float = EPS
+    evaluate: Callable[[], Array], weights: Array, arrays: Sequence[Array], eps: float = EPS
 ) -> Rounding:
     """Watch the outputs while all entries of ``arrays`` move by a few roundings of their size.
 
@@ -91,13 +90,13 @@ def measure_rounding(
     )
 
 
-def _unit(array: NDArray[Any], eps: float) -> Array:
+def _unit(array: Array, eps: float) -> Array:
     """One unit in the last place of every entry, in the precision that has this eps; nothing of zero."""
     return np.where(array == 0, 0.0, np.spacing(array) * (eps / EPS))
 
 
 def _second_difference(
-    evaluate: Callable[[], Array], base: Array, arrays: list[NDArray[Any]], steps: list[NDArray[Any]]
+    evaluate: Callable[[], Array], base: Array, arrays: list[Array], steps: list[Array]
 ) -> Array:
     """``2 y(x + v) + y(x - 2v) - 3 y(x)``; the arrays are put back."""
     before = [array.copy() for array in arrays]
@@ -113,7 +112,7 @@ def _second_difference(
             array[...] = original
 
 
-def is_rounded_to_single(evaluate: Callable[[], Array], array: NDArray[Any]) -> bool:
+def is_rounded_to_single(evaluate: Callable[[], Array], array: Array) -> bool:
     """Does forward cast ``array``, or what it computes from it, to float32 (or less)?
 
     It does if rounding the array to float32 changes no output, or if every output is a float32 number, at a

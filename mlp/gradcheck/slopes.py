@@ -16,7 +16,6 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mlp.arrays import Array
 from mlp.gradcheck.rounding import EPS, Rounding
@@ -81,9 +80,7 @@ class Rung:
 class Probe:
     """Moves single entries of ``array`` and watches ``G · evaluate()``; ``evaluate`` returns a flat copy."""
 
-    def __init__(
-        self, evaluate: Callable[[], Array], weights: Array, array: NDArray[Any], rounding: Rounding
-    ) -> None:
+    def __init__(self, evaluate: Callable[[], Array], weights: Array, array: Array, rounding: Rounding) -> None:
         self.evaluate, self.weights, self.array, self.rounding = evaluate, weights, array, rounding
         self.base = evaluate()
         sizes = np.abs(array[array != 0])
