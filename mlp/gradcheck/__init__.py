@@ -7,7 +7,8 @@
 >>> result.assert_ok()       # in a test: AssertionError with the same text
 >>> result.mistakes          # ('weight: is 1/N of the right gradient (N = 5, the batch size): ...',)
 
-Read ``numeric.py`` first (the mathematics), then ``mistakes.py`` and ``behaviour.py`` (the diagnosis).
+Read ``slopes.py`` first (the mathematics), then ``rounding.py`` (what its noise is), then ``mistakes.py`` and
+``behaviour.py`` (the diagnosis).
 """
 
 from mlp.gradcheck.check import check_function, check_layer, check_loss, check_network
