@@ -38,8 +38,8 @@ def check_number(name: str, value: object, low: float, high: float = math.inf) -
             number = float(value)
             if low <= number <= high and math.isfinite(number):
                 return number
-    accepted = f">= {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
-    raise InputError(f"{name} must be a finite number {accepted}, got {value!r}")
+    accepted = f" >= {low:g}" if high == math.inf else f" from {low:g} to {high:g}"
+    raise InputError(f"{name} must be a finite number{accepted if low > -math.inf else ''}, got {value!r}")
 
 
 def check_positive(name: str, value: object) -> float:

@@ -48,7 +48,7 @@ def quick(mnist, tmp_path_factory) -> list[str]:
     """Options of a run of 3 epochs of 15 steps that takes a few hundredths of a second."""
     folder = tmp_path_factory.mktemp("idx")
     for part, data in zip(("train", "t10k"), mnist, strict=True):
-        pixels = data.inputs.astype(np.int16) + 128  # a data set keeps them centred
+        pixels = data.stored.astype(np.int16) + 128  # a data set keeps them centred
         images = pixels.astype(np.uint8).reshape(-1, 28, 28)
         arrays = {"images-idx3": images, "labels-idx1": data.labels.astype(np.uint8)}
         for name, array in arrays.items():

@@ -3,10 +3,10 @@
 from mlp.data import augmentation, preprocessing
 from mlp.data.batches import Batches
 from mlp.data.dataset import Dataset
+from mlp.data.derived import corrupt_labels, oversample, upsample
 from mlp.data.idx import read_idx
-from mlp.data.labels import class_weights, corrupt_labels, smooth_labels
+from mlp.data.labels import class_weights, smooth_labels
 from mlp.data.mnist import load_mnist
-from mlp.data.sampling import upsample
 
 __all__ = [
     "Batches",
@@ -15,6 +15,7 @@ __all__ = [
     "class_weights",
     "corrupt_labels",
     "load_mnist",
+    "oversample",
     "preprocessing",
     "read_idx",
     "smooth_labels",

@@ -7,12 +7,14 @@ import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike
 
 from mlp.arrays import Array
 from mlp.checks import InputError, check_dtype, check_number
-from mlp.data.labels import check_finite, read_labels
-from mlp.data.sampling import class_of, split_at_random, split_by_class
+from mlp.data.labels import check_finite, check_weights, read_labels, real_array, renumber
+from mlp.data.splits import class_of, split_at_random, split_by_class
+
+SHOWN_CLASSES = 10  # as many names of classes fit into one line
 
 
 class Dataset:
@@ -24,9 +26,11 @@ class Dataset:
 
     Args:
         inputs: (n, features), or (n, ...) which is flattened; any real type, kept as given.
-        labels: one for each sample. For classification integers (n,), or names (n,), which become the numbers of
-            the sorted different names; with ``soft_labels`` floats (n, K), whose rows are distributions over
-            the classes. Without it floats (n, k) are the targets of a regression.
+        labels: one for each sample. For classification integers or booleans (n,), names (n,), which become the
+            numbers of the sorted different names, or one-hot rows of integers (n, K); with ``soft_labels`` rows
+            (n, K) that are distributions over the classes. Without it floats (n, k), or (n,) for k = 1, are the
+            targets of a regression. Floats (n,) that are all whole numbers may be either, and are refused unless
+            ``num_classes`` or ``classes`` says so.
         offset, scale: the rule above, in the unit of the stored values and its inverse.
         num_classes: number of classes, by default the largest label + 1; for a regression it is k.
         name: shown in messages and in the repr.
@@ -36,17 +40,19 @@ class Dataset:
             all occur: ``Dataset(x, names, classes=train.classes)``.
         sample_weight: (n,), how much each sample counts in a loss; by default they count the same.
 
-    Attributes: all of the above (``inputs`` flattened; ``labels`` as np.intp (n,), for distributions and targets
-    as given; ``classes`` a tuple, or None if the classes are mere numbers; ``sample_weight`` in float64, or None),
-    and ``num_features`` and ``is_classification``.
+    Attributes: all of the above (``labels`` as np.intp (n,), for distributions and targets (n, k) floats;
+    ``classes`` a tuple, or None if the classes are mere numbers; ``sample_weight`` in float64, or None),
+    ``num_features`` and ``is_classification``. ``stored`` (n, features) are the values as they were given,
+    ``inputs`` what a network takes: x.
 
-    ``x, y = dataset`` gives all samples, ``dataset[:100]`` or ``dataset[indices]`` a smaller Dataset.
+    ``x, y = dataset`` gives all samples, ``dataset[:100]`` or ``dataset[indices]`` a smaller Dataset, and
+    ``dataset[0]`` that of one sample.
 
     Raises InputError if the data are empty, differ in length, are not real finite numbers, if a label is outside
     0 .. num_classes - 1, none of ``classes``, or no distribution, or if a weight is not above 0.
     """
 
-    inputs: Array
+    stored: Array
     labels: Array
 
     def __init__(
@@ -65,23 +71,23 @@ class Dataset:
     ) -> None:
         self.name = name
         where = self._where
-        stored = _real_array(inputs, "inputs", where)
+        stored = real_array(inputs, "inputs", where)
         if stored.ndim < 2:
             raise InputError(f"{where}: inputs must have shape (n, features), got shape {stored.shape}")
         if stored.size == 0:
             raise InputError(f"{where}: inputs are empty, got shape {stored.shape}; one sample is the least")
         if image_shape is None and stored.ndim > 2:
             image_shape = stored.shape[1:]
-        self.inputs = stored.reshape(len(stored), -1)
+        self.stored = stored.reshape(len(stored), -1)
         if image_shape is not None and math.prod(image_shape) != self.num_features:
             raise InputError(
                 f"{where}: image_shape {tuple(image_shape)} does not hold {self.num_features} features"
             )
         self.image_shape = None if image_shape is None else tuple(image_shape)
-        check_finite(self.inputs, "inputs", where)
+        check_finite(self.stored, "inputs", where)
 
-        self.offset = _finite_number(offset, "offset", where)
-        self.scale = _finite_number(scale, "scale", where)
+        self.offset = check_number(f"{where}: offset", offset, -math.inf)
+        self.scale = check_number(f"{where}: scale", scale, -math.inf)
         if self.scale == 0:
             raise InputError(f"{where}: scale is 0, which would erase the inputs; give another number")
 
@@ -89,7 +95,7 @@ class Dataset:
             labels, len(self), num_classes, classes, soft_labels, where
         )
         self.soft_labels = soft_labels
-        self.sample_weight = None if sample_weight is None else _weights(sample_weight, len(self), where)
+        self.sample_weight = None if sample_weight is None else check_weights(sample_weight, len(self), where)
 
     @property
     def _where(self) -> str:
@@ -97,17 +103,36 @@ class Dataset:
 
     @property
     def num_features(self) -> int:
-        return int(self.inputs.shape[1])
+        return int(self.stored.shape[1])
+
+    @property
+    def inputs(self) -> Array:
+        """x (n, features) as a network takes it: floats, computed at every use where the rule changes something."""
+        kind = np.float64 if self.stored.dtype == np.float64 else np.float32
+        if (self.offset, self.scale) == (0, 1) and self.stored.dtype == kind:
+            return self.stored
+        return self.arrays(kind)[0]
 
     def __len__(self) -> int:
-        return len(self.inputs)
+        return len(self.stored)
 
     def __repr__(self) -> str:
         title = f"{self.name!r}: " if self.name else ""
         image = f" ({'×'.join(map(str, self.image_shape))})" if self.image_shape else ""
         goal = f"{self.num_classes} {'classes' if self.is_classification else 'targets'}"
-        rule = f"x = (stored - {self.offset:g}) * {self.scale:.6g}"
-        return f"Dataset({title}{len(self)} samples, {self.num_features} features{image}, {goal}, {rule})"
+        if self.classes is not None and len(self.classes) <= SHOWN_CLASSES:
+            goal += f" ({', '.join(self.classes)})"
+        held = [f"{len(self)} samples", f"{self.num_features} features{image}", goal]
+        held += ["sample weights"] if self.sample_weight is not None else []
+        return f"Dataset({title}{', '.join(held)}, {self._rule()} ({self.stored.dtype}))"
+
+    def _rule(self) -> str:
+        """How stored values become inputs, as one would write it."""
+        x = "stored" if self.offset == 0 else f"(stored - {self.offset:g})".replace("- -", "+ ")
+        divisor = round(1 / self.scale)
+        if divisor and abs(divisor * self.scale - 1) < 1e-12:
+            return f"x = {x}" + (f" / {divisor}" if divisor != 1 else "")
+        return f"x = {x} * {self.scale:.6g}"
 
     def arrays(self, dtype: DTypeLike = np.float32) -> tuple[Array, Array]:
         """All samples as new arrays: x (n, features) in ``dtype``, and the labels, np.intp (n,), or, for
@@ -115,7 +140,7 @@ class Dataset:
         kind = check_dtype(dtype)
         # Where float32 cannot hold the stored values (int32, float64), it would lose digits before the
         # offset is taken off; so the rule is computed in the wider of the two types, and rounded once.
-        x = self.inputs.astype(np.result_type(self.inputs.dtype, kind))
+        x = self.stored.astype(np.result_type(self.stored.dtype, kind))
         x -= self.offset
         x *= self.scale
         labels = self.labels.astype(kind if self.labels.dtype.kind == "f" else np.intp)
@@ -125,9 +150,13 @@ class Dataset:
         """``x, y = dataset``: the two arrays of ``arrays()`` in float32."""
         return iter(self.arrays())
 
-    def __getitem__(self, index: slice | ArrayLike) -> Dataset:
-        """A smaller Dataset: of a slice (a view), or of an array of indices or booleans (a copy)."""
+    def __getitem__(self, index: int | slice | ArrayLike) -> Dataset:
+        """A smaller Dataset: of one sample or a slice (a view), or of indices or booleans (a copy)."""
         where = self._where
+        if isinstance(index, int | np.integer) and not isinstance(index, bool):
+            if not -len(self) <= index < len(self):
+                raise IndexError(f"{where} of {len(self)} samples has none of number {index}")
+            index = slice(index % len(self), index % len(self) + 1)
         if not isinstance(index, slice):
             chosen = np.asarray(index)
             if chosen.ndim != 1 or (chosen.size and chosen.dtype.kind not in "iub"):
@@ -135,7 +164,7 @@ class Dataset:
             index = chosen if chosen.size else slice(0, 0)
         part = copy.copy(self)
         try:
-            part.inputs, part.labels = self.inputs[index], self.labels[index]
+            part.stored, part.labels = self.stored[index], self.labels[index]
             part.sample_weight = None if self.sample_weight is None else self.sample_weight[index]
         except IndexError as error:
             raise InputError(f"{where} of {len(self)} samples: {error}") from error
@@ -152,7 +181,7 @@ class Dataset:
         ``Dataset``, for the same classes.
         """
         twin = Dataset(
-            self.inputs if inputs is None else inputs,
+            self.stored if inputs is None else inputs,
             self.labels if labels is None else labels,
             offset=self.offset if inputs is None else 0.0,
             scale=self.scale if inputs is None else 1.0,
@@ -164,6 +193,22 @@ class Dataset:
         )
         if twin.image_shape is None and twin.num_features == self.num_features:
             twin.image_shape = self.image_shape
+        return twin
+
+    def with_classes(self, classes: Sequence[str]) -> Dataset:
+        """The same samples with labels numbered as in ``classes``: those of the training set, for a test set.
+
+        Labels that are mere numbers keep them, and get these names. Raises ``InputError`` for a name that is none
+        of ``classes``, and for a regression.
+        """
+        names, where = tuple(classes), self._where
+        if not self.is_classification:
+            raise InputError(f"{where}: classes {', '.join(names)}, but the labels are the targets of a regression")
+        labels = self.labels if self.classes is None else renumber(self.labels, self.classes, names, where)
+        twin = copy.copy(self)
+        twin.labels, twin.num_classes, twin.classes, _ = read_labels(
+            labels, len(self), None, names, self.soft_labels, where
+        )
         return twin
 
     def split(self, fraction: float, rng: np.random.Generator, stratify: bool = True) -> tuple[Dataset, Dataset]:
@@ -195,35 +240,3 @@ class Dataset:
         Bagging trains each of several networks on such a sample. Breiman, "Bagging predictors", 1996.
         """
         return self[rng.integers(0, len(self), len(self))]
-
-
-def _real_array(values: ArrayLike, what: str, where: str) -> Array:
-    try:
-        array = np.asarray(values)
-    except ValueError as error:
-        raise InputError(f"{where}: {what} do not form an array: {error}") from error
-    if array.dtype.kind not in "buif":
-        raise InputError(f"{where}: {what} must be real numbers, got dtype {array.dtype}")
-    return array
-
-
-def _finite_number(value: float, what: str, where: str) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise InputError(f"{where}: {what} must be a finite number, got {value!r}")
-    return number
-
-
-def _weights(weights: ArrayLike, samples: int, where: str) -> NDArray[np.float64]:
-    array = _real_array(weights, "sample weights", where)
-    if array.shape != (samples,):
-        raise InputError(f"{where}: sample_weight must have shape ({samples},), got {array.shape}")
-    wrong = np.flatnonzero(~(np.isfinite(array) & (array > 0)))
-    if wrong.size:
-        raise InputError(
-            f"{where}: sample weights must be finite and above 0, sample {wrong[0]} has {array[wrong[0]]}"
-        )
-    return array.astype(np.float64)

@@ -1,22 +1,16 @@
-"""What a data set accepts as a label, and the other forms that labels take: distributions, weights, noise."""
+"""What a data set accepts as a label, and what else is made of labels: distributions, weights of classes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from mlp.arrays import Array
-from mlp.checks import InputError, check_dtype, check_integer, check_number
-from mlp.functional import check_labels, one_hot
-
-if TYPE_CHECKING:
-    from mlp.data.dataset import Dataset
-
-# How far from 1 the sum of a distribution in float32 may be.
-SUM_TOLERANCE = 1e-5
+from mlp.checks import InputError, check_dtype, check_integer, check_number, plain_array
+from mlp.functional import check_labels, find_no_distribution, is_whole, one_hot
 
 
 class Labels(NamedTuple):
@@ -38,40 +32,76 @@ def read_labels(
 ) -> Labels:
     """Labels of any accepted kind in the form that a data set keeps; see ``Dataset`` for the kinds."""
     names = None if classes is None else _class_names(classes, num_classes, where)
-    values = _label_array(labels, where)
-    if values.ndim == 0 or len(values) != samples:
-        raise InputError(f"{where}: {samples} inputs but labels of shape {values.shape}")
-    if values.ndim == 1 and values.dtype.kind == "U" and not soft:
-        found, indices = np.unique(values, return_inverse=True)
-        if names is None:
-            names = _class_names(found.tolist(), num_classes, where)
-        place = {name: i for i, name in enumerate(names)}
-        unknown = [name for name in found.tolist() if name not in place]
-        if unknown:
-            raise InputError(f"{where}: label {unknown[0]!r} is none of the classes {', '.join(names)}")
-        of_found = np.array([place[name] for name in found.tolist()], dtype=np.intp)
-        return Labels(of_found[indices], len(names), names, True)
-    if values.dtype.kind in "iu" and not soft:
-        number = num_classes if names is None else len(names)
-        return Labels(*_class_labels(values, number, where), names, True)
-    values = _float_rows(values, num_classes if names is None else len(names), soft, where)
-    if soft:
-        check_distributions(values, where)
-    elif names is not None:
-        raise InputError(f"{where}: classes are given, but the labels are the targets of a regression")
-    return Labels(values, values.shape[1], names, soft)
-
-
-def _label_array(labels: ArrayLike, where: str) -> Array:
-    try:
-        values = np.asarray(labels)
-    except ValueError as error:
-        raise InputError(f"{where}: labels do not form an array: {error}") from error
-    if values.dtype.kind == "O" and values.size and all(isinstance(label, str) for label in values.flat):
-        values = values.astype(np.str_)
+    values = plain_array(f"{where}: labels", labels)
     if values.dtype.kind not in "buifU":
         raise InputError(f"{where}: labels must be integers, names or real numbers, got dtype {values.dtype}")
+    if values.ndim == 0 or len(values) != samples:
+        raise InputError(f"{where}: {samples} inputs but labels of shape {values.shape}")
+    number = num_classes if names is None else len(names)
+    if soft:
+        rows = values.astype(np.float32) if values.dtype.kind in "biu" and values.ndim == 2 else values
+        rows = _float_rows(rows, number, "distributions", where)
+        check_distributions(rows, where)
+        return Labels(rows, rows.shape[1], names, True)
+    values = _one_each(values, number is not None, where)
+    if values.dtype.kind == "U" and values.ndim == 1:
+        names = names or _class_names(np.unique(values).tolist(), num_classes, where)
+        return Labels(encode(values, names, where), len(names), names, True)
+    if values.dtype.kind in "iu":
+        return Labels(*_class_labels(values, number, where), names, True)
+    if names is not None:
+        raise InputError(f"{where}: classes are given, but the labels are the targets of a regression")
+    rows = _float_rows(values, number, "targets", where)
+    return Labels(rows, rows.shape[1], None, False)
+
+
+def _one_each(values: Array, are_classes: bool, where: str) -> Array:
+    """Classes as (n,), integers or names, or targets as (n, k): what labels of other forms can only mean."""
+    if values.ndim == 2 and values.shape[1] == 1 and values.dtype.kind != "f":
+        values = values[:, 0]
+    if values.dtype.kind == "b":
+        values = values.astype(np.intp)
+    if values.dtype.kind in "iu" and values.ndim == 2:
+        wrong = np.flatnonzero(((values != 0) & (values != 1)).any(axis=1) | (values.sum(axis=1) != 1))
+        if wrong.size:
+            raise InputError(
+                f"{where}: integer labels of shape {values.shape} must be one-hot rows, sample {wrong[0]} is "
+                f"{values[wrong[0]]}; classes have shape (n,), and the targets of a regression are floats"
+            )
+        return values.argmax(axis=1)
+    if values.dtype.kind == "f" and values.ndim == 1:
+        if are_classes and is_whole(values):
+            return values.astype(np.intp)
+        if is_whole(values):
+            raise InputError(
+                f"{where}: labels of shape {values.shape} in {values.dtype} may be classes or the targets of a "
+                "regression; give y.astype(int) for classes, y[:, None] for targets"
+            )
+        return values[:, np.newaxis]
     return values
+
+
+def encode(names: Array, classes: tuple[str, ...], where: str) -> NDArray[np.intp]:
+    """The number of each name in ``classes``. Raises ``InputError`` for a name that is none of them."""
+    found, indices = np.unique(names, return_inverse=True)
+    place = {name: i for i, name in enumerate(classes)}
+    unknown = [name for name in found.tolist() if name not in place]
+    if unknown:
+        raise InputError(f"{where}: label {unknown[0]!r} is none of the classes {', '.join(classes)}")
+    of_found = np.array([place[name] for name in found.tolist()], dtype=np.intp)
+    return of_found[indices]
+
+
+def renumber(labels: Array, old: tuple[str, ...], new: tuple[str, ...], where: str) -> Array:
+    """Labels numbered as in ``new`` that were numbered as in ``old``: classes (n,), or distributions (n, K)."""
+    if old == new:
+        return labels
+    if labels.ndim == 1:
+        return encode(np.array(old)[labels], new, where)
+    used = np.flatnonzero(labels.any(axis=0))
+    rows = np.zeros((len(labels), len(new)), labels.dtype)
+    rows[:, encode(np.array(old)[used], new, where)] = labels[:, used]
+    return rows
 
 
 def _class_names(classes: Sequence[str], num_classes: int | None, where: str) -> tuple[str, ...]:
@@ -97,12 +127,11 @@ def _class_labels(labels: Array, num_classes: int | None, where: str) -> tuple[A
     return labels.astype(np.intp, copy=False), int(classes)
 
 
-def _float_rows(values: Array, columns: int | None, soft: bool, where: str) -> Array:
-    what = "distributions" if soft else "targets"
+def _float_rows(values: Array, columns: int | None, what: str, where: str) -> Array:
     if values.dtype.kind != "f" or values.ndim != 2 or values.shape[1] == 0:
         accepted = (
             "soft labels must be floats of shape (n, K)"
-            if soft
+            if what == "distributions"
             else "labels must be integers of shape (n,), names, or floats of shape (n, k) for a regression"
         )
         raise InputError(f"{where}: {accepted}, got {values.dtype} of shape {values.shape}")
@@ -125,13 +154,33 @@ def check_finite(array: Array, what: str, where: str) -> None:
 
 def check_distributions(rows: Array, where: str) -> None:
     """Raise ``InputError`` unless every row has entries of at least 0 that sum to 1, up to rounding."""
-    sums = rows.sum(axis=1, dtype=np.float64)
-    wrong = np.flatnonzero((rows < 0).any(axis=1) | ~(abs(sums - 1) <= SUM_TOLERANCE))
-    if wrong.size:
+    wrong = find_no_distribution(rows)
+    if wrong is not None:
         raise InputError(
             f"{where}: a soft label is a distribution, entries of at least 0 with sum 1; "
-            f"sample {wrong[0]} is {rows[wrong[0]]} with sum {sums[wrong[0]]:g}"
+            f"sample {wrong} is {rows[wrong]} with sum {rows[wrong].sum(dtype=np.float64):g}"
         )
+
+
+def real_array(values: ArrayLike, what: str, where: str) -> Array:
+    """``values`` as an array. Raises ``InputError`` unless they are real numbers."""
+    array = plain_array(f"{where}: {what}", values)
+    if array.dtype.kind not in "buif":
+        raise InputError(f"{where}: {what} must be real numbers, got dtype {array.dtype}")
+    return array
+
+
+def check_weights(weights: ArrayLike, samples: int, where: str) -> NDArray[np.float64]:
+    """Weights of samples as float64 (n,). Raises ``InputError`` unless they are finite and above 0."""
+    array = real_array(weights, "sample weights", where)
+    if array.shape != (samples,):
+        raise InputError(f"{where}: sample_weight must have shape ({samples},), got {array.shape}")
+    wrong = np.flatnonzero(~(np.isfinite(array) & (array > 0)))
+    if wrong.size:
+        raise InputError(
+            f"{where}: sample weights must be finite and above 0, sample {wrong[0]} has {array[wrong[0]]}"
+        )
+    return array.astype(np.float64)
 
 
 def smooth_labels(labels: Array, num_classes: int, smoothing: float = 0.1, dtype: DTypeLike = np.float32) -> Array:
@@ -154,8 +203,8 @@ def smooth_labels(labels: Array, num_classes: int, smoothing: float = 0.1, dtype
 
 def as_distributions(targets: Array, num_classes: int, dtype: np.dtype[Any], where: str) -> Array:
     """A new array (n, K): the one-hot rows of class labels (n,), or a copy of distributions (n, K)."""
-    targets = np.asarray(targets)
-    if targets.dtype.kind == "f":
+    targets = plain_array(f"{where}: labels", targets)
+    if targets.dtype.kind == "f" and not (targets.ndim == 1 and is_whole(targets)):
         if targets.ndim != 2 or targets.shape[1] != num_classes:
             raise InputError(f"{where}: distributions must have shape (n, {num_classes}), got {targets.shape}")
         check_distributions(targets, where)
@@ -177,24 +226,3 @@ def class_weights(labels: Array, num_classes: int) -> NDArray[np.float64]:
     if not counts.all():
         raise InputError(f"class_weights: class {int(np.argmin(counts))} has no samples, so it has no weight")
     return len(labels) / (K * counts)
-
-
-def corrupt_labels(dataset: Dataset, rate: float, rng: np.random.Generator) -> Dataset:
-    """The data set with wrong labels: ``rate`` · n of them, rounded, each replaced by one of the other classes.
-
-    Which samples, and which of the K - 1 other classes, is drawn uniformly (symmetric noise). Compare the labels
-    with those of ``dataset`` to see which were changed.
-
-    Raises ``InputError`` for a rate outside 0 .. 1, for fewer than two classes, and unless labels are classes.
-
-    The lesson: Zhang, Bengio, Hardt, Recht & Vinyals, "Understanding deep learning requires rethinking
-    generalization", ICLR 2017.
-    """
-    rate = check_number("corrupt_labels: rate", rate, 0, 1)
-    if dataset.labels.dtype.kind == "f" or dataset.num_classes < 2:
-        raise InputError(f"corrupt_labels needs class labels of two classes or more, got {dataset!r}")
-    wrong = rng.permutation(len(dataset))[: int(rate * len(dataset) + 0.5)]
-    labels = dataset.labels.copy()
-    # Adding 1 .. K - 1 modulo K leads to every other class, and never back to the same one.
-    labels[wrong] = (labels[wrong] + rng.integers(1, dataset.num_classes, len(wrong))) % dataset.num_classes
-    return dataset.replace(labels=labels)

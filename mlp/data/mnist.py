@@ -15,6 +15,7 @@ from mlp.data.idx import read_idx
 SHIPPED = Path(__file__).parent / "mnist"
 # Both spellings are in circulation, packed and unpacked.
 ENDINGS = ("-idx{axes}-ubyte.gz", "-idx{axes}-ubyte", ".idx{axes}-ubyte.gz", ".idx{axes}-ubyte")
+PARTS = {"train": ("train",), "test": ("t10k", "test")}
 SCALE = 1 / 255
 
 
@@ -30,8 +31,10 @@ def load_mnist(folder: str | os.PathLike[str] | None = None, *, verify: bool = T
     Args:
         folder: None for the copy in the package. Otherwise a folder with four IDX files in the same form,
             e.g. Fashion-MNIST: train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte,
-            t10k-labels-idx1-ubyte, each plain or with .gz, also spelt train-images.idx3-ubyte. The number
-            of classes is the largest label of both sets + 1.
+            t10k-labels-idx1-ubyte, each plain or with .gz, also spelt train-images.idx3-ubyte, or as EMNIST has
+            them: emnist-letters-train-images-idx3-ubyte, emnist-letters-test-images-idx3-ubyte. The number
+            of classes is the largest label of both sets + 1. Labels that begin with 1, as those of EMNIST's
+            letters do (A is 1), are counted from 0 like all others: A becomes 0.
         verify: compare the package's own files with their SHA-256. A folder's files are checked for agreeing
             with each other instead.
 
@@ -46,9 +49,7 @@ def load_mnist(folder: str | os.PathLike[str] | None = None, *, verify: bool = T
     if not place.is_dir():
         raise InputError(f"{place}: no such folder; expected one with the four IDX files of MNIST")
     paths = [
-        _find(place, part, content, axes)
-        for part in ("train", "t10k")
-        for content, axes in (("images", 3), ("labels", 1))
+        _find(place, part, content, axes) for part in PARTS for content, axes in (("images", 3), ("labels", 1))
     ]
     if folder is None and verify:
         _verify(paths)
@@ -60,6 +61,8 @@ def load_mnist(folder: str | os.PathLike[str] | None = None, *, verify: bool = T
             f"the test images {_size(test_images)}; expected one size"
         )
     name = "MNIST" if folder is None else place.resolve().name
+    if min(int(train_labels.min()), int(test_labels.min())) == 1:
+        train_labels, test_labels = train_labels - np.uint8(1), test_labels - np.uint8(1)
     classes = 1 + max(int(train_labels.max()), int(test_labels.max()))
     train = Dataset(_centred(train_images), train_labels, scale=SCALE, num_classes=classes, name=f"{name} train")
     test = Dataset(_centred(test_images), test_labels, scale=SCALE, num_classes=classes, name=f"{name} test")
@@ -72,11 +75,20 @@ def _centred(pixels: NDArray[np.uint8]) -> NDArray[np.int8]:
 
 
 def _find(folder: Path, part: str, content: str, axes: int) -> Path:
-    names = [f"{part}-{content}{ending.format(axes=axes)}" for ending in ENDINGS]
+    """The one file of this part and content, whatever stands before: "emnist-letters-train-images-idx3-ubyte"."""
+    names = [f"{word}-{content}{ending.format(axes=axes)}" for word in PARTS[part] for ending in ENDINGS]
     for name in names:
         if (folder / name).is_file():
             return folder / name
-    raise InputError(f"{folder}: no {part} {content}; looked for {', '.join(names)}")
+    found = sorted(path for name in names for path in folder.glob(f"*-{name}"))
+    if len(found) > 1:
+        raise InputError(
+            f"{folder}: {len(found)} files of {part} {content}: {', '.join(path.name for path in found)}; "
+            "give a folder that holds one of these data sets alone"
+        )
+    if not found:
+        raise InputError(f"{folder}: no {part} {content}; looked for {', '.join(names)}")
+    return found[0]
 
 
 def _read_pair(images_path: Path, labels_path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

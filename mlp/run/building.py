@@ -178,7 +178,7 @@ def _make_schedule(config: RunConfig, samples: int) -> Any:
 
 def _make_transforms(config: RunConfig, network: Network, loss: Loss, train: Dataset) -> list[Any]:
     # The background of images is their smallest value, in the unit that the network sees.
-    low, high = ((float(v) - train.offset) * train.scale for v in (train.inputs.min(), train.inputs.max()))
+    low, high = ((float(v) - train.offset) * train.scale for v in (train.stored.min(), train.stored.max()))
     transforms: list[Any] = []
     if any(getattr(config, name) for name in MOVING):
         if train.image_shape is None or len(train.image_shape) != 2:

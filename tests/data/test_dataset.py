@@ -38,21 +38,64 @@ def test_worked_numbers():
 def test_attributes():
     inputs, labels = images()
     data = Dataset(inputs, labels, name="toy", **PIXELS)
-    assert data.inputs is inputs or np.shares_memory(data.inputs, inputs)
-    assert data.inputs.dtype == np.uint8
+    assert data.stored is inputs or np.shares_memory(data.stored, inputs)
+    assert data.stored.dtype == np.uint8
     assert (len(data), data.num_features, data.num_classes) == (10, 6, 3)
     assert (data.name, data.offset, data.scale) == ("toy", 128.0, 1 / 255)
     assert data.is_classification
     assert data.image_shape is None
-    assert repr(data) == ("Dataset('toy': 10 samples, 6 features, 3 classes, x = (stored - 128) * 0.00392157)")
+    assert repr(data) == "Dataset('toy': 10 samples, 6 features, 3 classes, x = (stored - 128) / 255 (uint8))"
     assert Dataset(inputs, labels, num_classes=7).num_classes == 7
+
+
+@pytest.mark.parametrize(
+    ("options", "rule"),
+    [
+        ({}, "x = stored (uint8)"),
+        ({"scale": 1 / 255}, "x = stored / 255 (uint8)"),
+        ({"offset": -3, "scale": 0.3}, "x = (stored + 3) * 0.3 (uint8)"),
+        ({"scale": -1}, "x = stored / -1 (uint8)"),
+        ({"scale": 1e9}, "x = stored * 1e+09 (uint8)"),
+    ],
+)
+def test_repr_says_how_stored_values_become_inputs(options, rule):
+    assert rule in repr(Dataset(*images(), **options))
+
+
+def test_repr_names_classes_and_weights():
+    data = Dataset(np.eye(3), ["dog", "cat", "dog"], sample_weight=[1, 2, 3])
+    assert "3 features, 2 classes (cat, dog), sample weights, x = stored (float64)" in repr(data)
+
+
+def test_inputs_are_what_a_network_takes():
+    stored, labels = images()
+    data = Dataset(stored, labels, **PIXELS)
+    np.testing.assert_array_equal(data.inputs, data.arrays()[0])
+    assert data.inputs.dtype == np.float32
+    assert data.inputs.max() < 0.5
+    plain = Dataset(stored.astype(np.float64), labels)
+    assert np.shares_memory(plain.inputs, plain.stored)  # no rule, no copy
+    np.testing.assert_array_equal(Dataset(data.inputs, labels).inputs, data.inputs)
+
+
+@pytest.mark.parametrize("index", [1, -2, np.int64(1)])
+def test_one_sample_is_a_data_set_of_one(index):
+    x, y = Dataset([[1.0], [2.0], [3.0]], [0, 1, 2])[index]
+    assert (x.tolist(), y.tolist()) == ([[2.0]], [1])
+
+
+def test_a_loop_over_indices_ends():
+    data = numbered(3)
+    for wrong in (3, -4):
+        with pytest.raises(IndexError, match=f"of 3 samples has none of number {wrong}"):
+            data[wrong]
 
 
 def test_images_are_flattened_as_a_view():
     pixels = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
     data = Dataset(pixels, [0, 1])
-    assert data.inputs.shape == (2, 12)
-    assert np.shares_memory(data.inputs, pixels)
+    assert data.stored.shape == (2, 12)
+    assert np.shares_memory(data.stored, pixels)
     assert data.image_shape == (3, 4)
     assert "12 features (3×4)" in repr(data)
     assert Dataset(pixels.reshape(2, 12), [0, 1], image_shape=(3, 4)).image_shape == (3, 4)
@@ -80,7 +123,7 @@ def test_returned_arrays_are_the_callers_own():
     x, y = data.arrays()
     x[:] = -1
     y[:] = -1
-    assert data.inputs[:, 0].tolist() == [0, 1, 2]
+    assert data.stored[:, 0].tolist() == [0, 1, 2]
     assert data.labels.tolist() == [0, 1, 2]
 
 
@@ -102,7 +145,7 @@ def test_slice_shares_memory_and_keeps_the_rule():
     inputs, labels = images()
     data = Dataset(inputs.reshape(10, 2, 3), labels, num_classes=5, name="toy", **PIXELS)
     part = data[2:6]
-    assert np.shares_memory(part.inputs, inputs)
+    assert np.shares_memory(part.stored, inputs)
     assert (len(part), part.num_classes, part.image_shape, part.name) == (4, 5, (2, 3), "toy")
     np.testing.assert_array_equal(part.arrays()[0], data.arrays()[0][2:6])
     assert len(data) == 10
@@ -118,7 +161,7 @@ def test_index_arrays():
 @pytest.mark.parametrize(
     ("index", "message"),
     [
-        (2, "index 2; expected a slice, or one axis"),
+        (None, "index None; expected a slice, or one axis"),
         ([[0, 1]], "one axis of integers"),
         ([0.5], "integers or booleans"),
         ([5], "of 5 samples: index 5 is out of bounds"),
@@ -153,9 +196,12 @@ def test_bad_index(index, message):
         ([[1.0], [2.0]], [0], {}, r"2 inputs but labels of shape \(1,\)"),
         ([[1.0]], 0, {}, r"1 inputs but labels of shape \(\)"),
         ([[1.0]], [None], {}, "labels must be integers, names or real numbers, got dtype object"),
-        ([[1.0]], [True], {}, r"labels must be integers of shape \(n,\).* got bool"),
-        ([[1.0]], [1.0], {}, r"floats of shape \(n, k\) for a regression, got float64 of shape \(1,\)"),
-        ([[1.0]], [[1]], {}, r"integer labels must have shape \(n,\), got shape \(1, 1\)"),
+        ([[1.0]], [1.0], {}, r"may be classes or .* a regression; give y\.astype\(int\) .*, y\[:, None\]"),
+        ([[1.0]], [[1, 1]], {}, r"must be one-hot rows, sample 0 is \[1 1\]"),
+        ([[1.0]], [[0, 2]], {}, r"must be one-hot rows, sample 0 is \[0 2\]"),
+        ([[1.0]], [[[1]]], {}, r"integer labels must have shape \(n,\), got shape \(1, 1, 1\)"),
+        (np.ma.masked_less([[1.0], [2.0]], 2), [0, 1], {}, "inputs: a masked array hides 1 of 2 values"),
+        ([[1.0], [2.0]], np.ma.masked_less([0, 1], 1), {}, "labels: a masked array hides 1 of 2 values"),
         ([[1.0], [2.0]], [0, -1], {}, "sample 1 has label -1"),
         ([[1.0]], [-1], {}, "sample 0 has label -1"),
         ([[1.0], [2.0]], [0, 3], {"num_classes": 3}, r"labels must lie in 0\.\.2, sample 1 has label 3"),
@@ -208,7 +254,7 @@ def test_batches_equal_the_rows_of_arrays(stored, dtype, rule):
         assert xb.dtype == dtype
         np.testing.assert_array_equal(xb, x[chosen])
         np.testing.assert_array_equal(yb, y[chosen])
-    np.testing.assert_array_equal(data.inputs, before)  # never changed
+    np.testing.assert_array_equal(data.stored, before)  # never changed
 
 
 @pytest.mark.parametrize("step", [2, -1])
@@ -220,16 +266,16 @@ def test_rows_apart_in_memory(step):
 
 
 @pytest.mark.parametrize("stored", [np.uint8, np.float32, np.float64])
-def test_loads_reuse_the_same_aligned_memory(stored):
+def test_batches_are_the_callers_own(stored):
     values, labels = images()
-    batches = Batches(Dataset(values.astype(stored), labels, **PIXELS), 4)
+    data = Dataset(values.astype(stored), labels)
+    batches = Batches(data, 4)
     x1, y1 = batches.load(np.arange(4))
+    kept = x1.copy()
     x2, y2 = batches.load(np.arange(4, 8))
-    short_x, short_y = batches.load(np.array([9]))
-    assert x1.ctypes.data == x2.ctypes.data == short_x.ctypes.data
-    assert y1.ctypes.data == y2.ctypes.data == short_y.ctypes.data
-    assert x1.ctypes.data % 64 == y1.ctypes.data % 64 == 0
-    assert short_x.shape == (1, 6)
+    np.testing.assert_array_equal(x1, kept)
+    for one, other in ((x1, x2), (y1, y2), (x1, data.stored), (y1, data.labels)):
+        assert not np.shares_memory(one, other)
     assert x1.flags.c_contiguous
 
 

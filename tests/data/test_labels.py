@@ -58,7 +58,7 @@ def test_numbers_can_have_names():
         ([0, 1, 2, 0], {"classes": ()}, "classes must be different names"),
         ([0, 1, 2, 0], {"classes": (1, 2, 3)}, "classes must be different names"),
         (["a", "b"], {}, r"4 inputs but labels of shape \(2,\)"),
-        ([["a"]] * 4, {}, r"floats of shape \(n, k\) for a regression, got <U1 of shape \(4, 1\)"),
+        ([["a", "b"]] * 4, {}, r"floats of shape \(n, k\) for a regression, got <U1 of shape \(4, 2\)"),
         (np.array(["a", 1, 2, "b"], object), {}, "labels must be integers, names or real numbers"),
         (np.zeros((4, 2)), {"classes": ("a", "b")}, "classes are given, but the labels are the targets"),
     ],
@@ -66,6 +66,68 @@ def test_numbers_can_have_names():
 def test_bad_names(labels, options, message):
     with pytest.raises(InputError, match=message):
         Dataset(X, labels, **options)
+
+
+def test_labels_are_renumbered_by_name():
+    train = Dataset(X, ["dog", "cat", "eel", "cat"])
+    test = Dataset(X[:2], ["eel", "dog"])
+    assert test.labels.tolist() == [1, 0]  # the numbers of its own two names
+    same = test.with_classes(train.classes)
+    assert (same.labels.tolist(), same.classes, same.num_classes) == ([2, 1], train.classes, 3)
+    assert train.with_classes(train.classes).labels is train.labels
+    soft = Dataset(X[:2], [[0.25, 0.75], [1, 0]], classes=("eel", "cat"), soft_labels=True)
+    assert soft.with_classes(train.classes).labels.tolist() == [[0.75, 0, 0.25], [0, 0, 1]]
+    numbers = Dataset(X, [0, 2, 2, 1]).with_classes(train.classes)
+    assert (numbers.labels.tolist(), numbers.classes) == ([0, 2, 2, 1], train.classes)
+
+
+def test_names_that_the_training_set_has_not_are_refused():
+    with pytest.raises(InputError, match="label 'emu' is none of the classes cat, dog"):
+        Dataset(X, ["emu", "cat", "cat", "dog"]).with_classes(("cat", "dog"))
+    with pytest.raises(InputError, match=r"labels must lie in 0\.\.1, sample 2 has label 2"):
+        Dataset(X, [0, 1, 2, 0]).with_classes(("cat", "dog"))
+    with pytest.raises(InputError, match="the labels are the targets of a regression"):
+        Dataset(X, [[0.5]] * 4).with_classes(("cat", "dog"))
+
+
+# ---------------------------------------------------------------- the forms that labels come in
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        ([True, False, False, True], [1, 0, 0, 1]),
+        ([[1], [0], [2], [0]], [1, 0, 2, 0]),
+        ([["b"], ["a"], ["c"], ["a"]], [1, 0, 2, 0]),
+        ([[0, 1, 0], [1, 0, 0], [0, 0, 1], [1, 0, 0]], [1, 0, 2, 0]),
+        (np.eye(3, dtype=bool)[[1, 0, 2, 0]], [1, 0, 2, 0]),
+    ],
+    ids=["bool", "column", "column of names", "one-hot", "one-hot bool"],
+)
+def test_labels_that_can_only_be_classes(labels, expected):
+    data = Dataset(X, labels)
+    assert data.is_classification
+    assert data.labels.tolist() == expected
+    assert data.labels.dtype == np.intp
+    assert data.num_classes == max(expected) + 1
+
+
+def test_a_vector_of_fractions_is_a_regression_of_one_target():
+    data = Dataset(X, [0.5, 1, 2, 3])
+    assert not data.is_classification
+    assert data.labels.tolist() == [[0.5], [1], [2], [3]]
+    assert not Dataset(X, np.array([[1.0], [2], [3], [4]])).is_classification
+
+
+def test_whole_floats_are_classes_where_their_number_is_given():
+    for options in ({"num_classes": 3}, {"classes": ("a", "b", "c")}):
+        assert Dataset(X, [0.0, 2, 1, 0], **options).labels.tolist() == [0, 2, 1, 0]
+
+
+def test_one_hot_integers_serve_as_soft_labels():
+    data = Dataset(X, np.eye(3, dtype=int)[[1, 0, 2, 0]], soft_labels=True)
+    assert data.labels.dtype == np.float32
+    assert data.labels.argmax(axis=1).tolist() == [1, 0, 2, 0]
 
 
 # ---------------------------------------------------------------- distributions
@@ -261,7 +323,7 @@ def test_replace_keeps_the_rest():
         1,
         2,
     )
-    assert np.shares_memory(other.inputs, data.inputs)
+    assert np.shares_memory(other.stored, data.stored)
     moved = data.replace(inputs=np.ones((2, 6)))
     assert moved.labels.tolist() == [0, 1]
     assert moved.sample_weight.tolist() == [1, 2]

@@ -31,19 +31,19 @@ def write_folder(folder, *, train=(4, 3, 2), test=(2, 3, 2), separator="-", endi
 
 def test_facts_of_the_training_set(shipped):
     train, _ = shipped
-    assert train.inputs.shape == (60000, 784)
-    assert train.inputs.dtype == np.int8  # pixel - 128
+    assert train.stored.shape == (60000, 784)
+    assert train.stored.dtype == np.int8  # pixel - 128
     assert np.bincount(train.labels).tolist() == [
         5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949,
     ]  # fmt: skip
     assert train.labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
-    assert train.inputs.mean() + 128 == pytest.approx(33.3184, abs=1e-4)
-    assert train.inputs.std() == pytest.approx(78.5675, abs=1e-4)
+    assert train.stored.mean() + 128 == pytest.approx(33.3184, abs=1e-4)
+    assert train.stored.std() == pytest.approx(78.5675, abs=1e-4)
 
 
 def test_facts_of_the_test_set(shipped):
     _, test = shipped
-    assert test.inputs.shape == (10000, 784)
+    assert test.stored.shape == (10000, 784)
     assert np.bincount(test.labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
     assert test.labels[:5].tolist() == [7, 2, 1, 0, 4]
 
@@ -62,11 +62,30 @@ def test_normalisation_and_shape(shipped):
 @pytest.mark.parametrize(("ending", "pack"), [("", bytes), (".gz", gzip.compress)])
 def test_another_folder(tmp_path, separator, ending, pack):
     train, test = load_mnist(write_folder(tmp_path, separator=separator, ending=ending, pack=pack))
-    assert (train.inputs.astype(int) + 128).tolist() == np.arange(24).reshape(4, 6).tolist()
+    assert (train.stored.astype(int) + 128).tolist() == np.arange(24).reshape(4, 6).tolist()
     assert test.labels.tolist() == [4, 0]
     assert train.num_classes == test.num_classes == 5  # the 4 occurs in the test set alone
     assert train.image_shape == (3, 2)
     assert train.name == f"{tmp_path.name} train"
+
+
+def test_letters_of_emnist(tmp_path):
+    for part, labels in (("train", [1, 4, 2, 3]), ("test", [5, 1])):
+        start = f"emnist-letters-{part}"
+        (tmp_path / f"{start}-images-idx3-ubyte").write_bytes(idx(np.zeros((len(labels), 3, 2))))
+        (tmp_path / f"{start}-labels-idx1-ubyte").write_bytes(idx(labels))
+    train, test = load_mnist(tmp_path)
+    assert train.labels.tolist() == [0, 3, 1, 2]  # from 0, and not from 1
+    assert test.labels.tolist() == [4, 0]
+    assert train.num_classes == test.num_classes == 5
+    (tmp_path / "emnist-digits-test-labels-idx1-ubyte").write_bytes(idx([0, 1]))
+    with pytest.raises(InputError, match=r"2 files of test labels: emnist-digits-.*, emnist-letters-.*alone"):
+        load_mnist(tmp_path)
+
+
+def test_labels_without_0_in_one_of_the_parts_stay(tmp_path):
+    train, test = load_mnist(write_folder(tmp_path))
+    assert train.labels.min() == test.labels.min() == 0
 
 
 def test_missing_folder(tmp_path):
@@ -76,7 +95,7 @@ def test_missing_folder(tmp_path):
 
 def test_missing_file_names_what_was_looked_for(tmp_path):
     (write_folder(tmp_path) / "t10k-labels-idx1-ubyte").unlink()
-    with pytest.raises(InputError, match=r"no t10k labels; looked for t10k-labels-idx1-ubyte\.gz, .*\.idx1-ubyte"):
+    with pytest.raises(InputError, match=r"no test labels; looked for t10k-labels-idx1-ubyte\.gz, .*\.idx1-ubyte"):
         load_mnist(tmp_path)
 
 

@@ -273,7 +273,7 @@ def test_data_sets_are_read_as_a_network_sees_them():
         assert result.labels.tolist() == data.labels.tolist()
         assert result.sample_weight.tolist() == data.sample_weight.tolist()
         assert result.image_shape == ((2, 3) if step.keeps_features else None)
-    assert data.inputs.dtype == np.uint8
+    assert data.stored.dtype == np.uint8
 
 
 def test_which_maps_keep_images():

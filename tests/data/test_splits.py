@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlp.checks import InputError
-from mlp.data import Dataset, upsample
+from mlp.data import Dataset, oversample
 
 laws = settings(deadline=None, max_examples=80, derandomize=True)
 
@@ -17,7 +17,7 @@ def numbered(labels, **options):
 
 
 def numbers(data):
-    return data.inputs[:, 0].tolist()
+    return data.stored[:, 0].tolist()
 
 
 def counts(data):
@@ -139,7 +139,7 @@ def test_upsampling_balances_the_classes_and_keeps_every_sample(sizes, seed):
     rng = np.random.default_rng(seed)
     labels = rng.permutation(np.repeat(np.arange(len(sizes)), sizes))
     data = numbered(labels, num_classes=len(sizes))
-    more = upsample(data, rng)
+    more = oversample(data, rng)
     assert counts(more).tolist() == [max(sizes) if size else 0 for size in sizes]
     assert more.labels.tolist() == labels[numbers(more)].tolist()
     times = np.bincount(numbers(more), minlength=len(labels))
@@ -150,7 +150,7 @@ def test_upsampling_balances_the_classes_and_keeps_every_sample(sizes, seed):
 
 def test_upsampling_distributions_and_targets():
     rows = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]])
-    more = upsample(numbered(rows, soft_labels=True), np.random.default_rng(0))
+    more = oversample(numbered(rows, soft_labels=True), np.random.default_rng(0))
     assert numbers(more) == [0, 1, 2, 2]
-    with pytest.raises(InputError, match="upsample needs classes to balance"):
-        upsample(numbered(rows), np.random.default_rng(0))
+    with pytest.raises(InputError, match="oversample needs classes to balance"):
+        oversample(numbered(rows), np.random.default_rng(0))

@@ -1,17 +1,12 @@
-"""Which samples: held-out splits, bootstrap samples and balanced classes, all of them lists of indices."""
+"""Which samples are held out, at random or with the same share of every class: lists of indices."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlp.arrays import Array
 from mlp.checks import InputError
-
-if TYPE_CHECKING:
-    from mlp.data.dataset import Dataset
 
 Indices = NDArray[np.intp]
 
@@ -65,28 +60,6 @@ def shares_of_classes(
         can_move = shares < counts - 1 if missing > 0 else shares > 1
         shares[np.argmax(np.where(can_move, step * (quota - shares), -np.inf))] += step
     return shares
-
-
-def upsample(dataset: Dataset, rng: np.random.Generator) -> Dataset:
-    """A data set whose classes all have as many samples as the largest one, by repeating samples of the others.
-
-    A class of n_k samples, where the largest has m, holds each sample ⌊m / n_k⌋ times, and m mod n_k of them,
-    drawn without replacement, once more. Samples keep their order, copies side by side. Classes that have no
-    samples stay without. Split first: copies of one sample must not be in both parts.
-
-    Raises ``InputError`` for a regression, which has no classes.
-    """
-    if not dataset.is_classification:
-        raise InputError(f"upsample needs classes to balance, got {dataset!r}")
-    classes = class_of(dataset.labels)
-    counts = np.bincount(classes)
-    most = counts.max()
-    chosen = []
-    for k in np.flatnonzero(counts):
-        members = np.flatnonzero(classes == k)
-        whole, rest = divmod(most, counts[k])
-        chosen += [np.repeat(members, whole), rng.permutation(members)[:rest]]
-    return dataset[np.sort(np.concatenate(chosen))]
 
 
 def class_of(labels: Array) -> NDArray[np.intp]:
