@@ -5,11 +5,8 @@
 ...     print(verdict.component, verdict.verdict, verdict.name)
 """
 
+from mlp.grading.grader import Grader, grade
+from mlp.grading.process import Limits
 from mlp.grading.verdict import Verdict, exit_status, write_verdicts
 
-__all__ = ["Verdict", "exit_status", "grade", "write_verdicts"]
-
-
-def grade(path, *, hints="what", adapter=None, repair=False, limits=None):  # type: ignore[no-untyped-def]
-    """The verdicts on the components of a submission: a file, folder, module, zip or notebook."""
-    raise NotImplementedError
+__all__ = ["Grader", "Limits", "Verdict", "exit_status", "grade", "write_verdicts"]

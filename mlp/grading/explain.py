@@ -1,0 +1,198 @@
+"""Which known mistake computes exactly what was observed: one alone, one for each output, or one times a factor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlp.grading.hypotheses.component import (
+    FORWARD,
+    Array,
+    Case,
+    Component,
+    Hypothesis,
+    Inapplicable,
+    Values,
+    agrees,
+)
+from mlp.grading.process import StudentError
+
+
+@dataclass
+class Observation:
+    """What came out for a case; if a call failed, in which stage, and why."""
+
+    values: dict[str, Array]
+    stage: str = ""
+    error: StudentError | None = None
+    missing: tuple[str, str] | None = None
+
+    def tolerance(self, output: str) -> float:
+        """Coarser for single precision; halves and integers must not pass for it."""
+        return 2e-5 if self.values[output].dtype == np.float32 else 2e-6
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A mistake that fits: its id, its name, and what to look at."""
+
+    id: str
+    name: str
+    look: str
+
+
+Seen = Sequence[tuple[Case, Observation]]
+
+
+def explain(component: Component, tries: Sequence[Seen], outputs: set[str]) -> Explanation | None:
+    """The explanation of what was seen, or None. ``tries`` has the same observations under several conventions."""
+    for seen in tries:
+        for h in component.hypotheses:
+            if fits(component, h, seen, outputs):
+                return Explanation(h.id, h.name, h.look)
+    seen = tries[0]
+    if any(o.stage for _, o in seen):
+        return None
+    return piecewise(component, seen, outputs) or narrow(seen, outputs) or with_factor(component, tries, outputs)
+
+
+def predicted(component: Component, h: Hypothesis | None, case: Case) -> Values | None:
+    """None also for what cannot be computed; ``Inapplicable`` for what makes no sense."""
+    return component.predict(case, h)
+
+
+def fits(component: Component, h: Hypothesis, seen: Seen, outputs: set[str]) -> bool:
+    """Does the hypothesis give what was observed, in every case?"""
+    if not outputs & h.changes.keys():
+        return False
+    for case, o in seen:
+        try:
+            prediction = predicted(component, h, case)
+        except Inapplicable:
+            return False
+        if o.stage:
+            gradients_only = outputs <= FORWARD and o.stage != "forward"
+            if o.missing or (prediction is not None and not gradients_only):
+                return False
+            if prediction is None:
+                continue
+        if prediction is None:
+            return False
+        for k in outputs & o.values.keys():
+            if not agrees(component.settle(case, k, o.values[k]), prediction[k], o.tolerance(k)):
+                return False
+    return True
+
+
+def piecewise(component: Component, seen: Seen, outputs: set[str]) -> Explanation | None:
+    """One mistake for each wrong output."""
+    present = [k for k in sorted(outputs) if all(k in o.values for _, o in seen)]
+    wrong = [k for k in present if not right(component, seen, k)]
+    if len(wrong) < 1:
+        return None
+    parts: list[Hypothesis] = []
+    for output in wrong:
+        part = next(
+            (h for h in component.hypotheses if output in h.changes and fits(component, h, seen, {output})), None
+        )
+        if part is None:
+            return None
+        parts.append(part)
+    ids = list(dict.fromkeys(p.id for p in parts))
+    if len(ids) == 1:
+        only = " and ".join(wrong)
+        return Explanation(parts[0].id, f"{parts[0].name} (in {only})", parts[0].look)
+    unique = {p.id: p for p in parts}.values()
+    return Explanation(
+        " + ".join(ids), " and ".join(p.name for p in unique), " ".join(dict.fromkeys(p.look for p in unique))
+    )
+
+
+def right(component: Component, seen: Seen, output: str) -> bool:
+    """Is this output right in every case?"""
+    for case, o in seen:
+        truth = component.predict(case)
+        assert truth is not None
+        if not agrees(component.settle(case, output, o.values[output]), truth[output], o.tolerance(output)):
+            return False
+    return True
+
+
+def narrow(seen: Seen, outputs: set[str]) -> Explanation | None:
+    """All numbers of an output are of half precision."""
+    for output in sorted(outputs, key=lambda k: k not in FORWARD):
+        arrays = [o.values[output] for _, o in seen if output in o.values]
+        with np.errstate(all="ignore"):
+            half = arrays and all(a.size and np.array_equal(a.astype(np.float16).astype(float), a) for a in arrays)
+            whole = half and all(np.array_equal(np.round(a), a) for a in arrays)
+        if half and not whole and any(np.any(a) for a in arrays):
+            name = "output" if output in FORWARD else "gradient"
+            return Explanation(
+                f"{name}-float16", f"the {name} is computed in half precision (float16)", "Look for a narrow dtype."
+            )
+    return None
+
+
+# What a factor between observed and expected may be, as a function of batch size and width.
+SHAPES: list[tuple[str, Callable[[int, int], float]]] = [
+    ("", lambda n, k: 1.0), ("N", lambda n, k: n), ("1/N", lambda n, k: 1 / n), ("K", lambda n, k: k),
+    ("1/K", lambda n, k: 1 / k), ("NK", lambda n, k: n * k), ("1/(NK)", lambda n, k: 1 / (n * k)),
+    ("N²", lambda n, k: n * n), ("1/N²", lambda n, k: 1 / n**2), ("1/(N-1)", lambda n, k: 1 / (n - 1) if n > 1 else np.nan),  # noqa: E501
+    ("N/K", lambda n, k: n / k), ("K/N", lambda n, k: k / n),
+]  # fmt: skip
+
+
+def with_factor(component: Component, tries: Sequence[Seen], outputs: set[str]) -> Explanation | None:
+    """A known mistake, or the truth, times one factor in all wrong outputs."""
+    for seen in tries:
+        present = [k for k in sorted(outputs) if all(k in o.values for _, o in seen)]
+        wrong = [k for k in present if not right(component, seen, k)]
+        for h in (None, *component.hypotheses):
+            if h is not None and not set(wrong) <= h.changes.keys():
+                continue
+            factors = [factor_of(component, h, seen, output) for output in wrong]
+            if factors and factors[0] and all(f == factors[0] for f in factors):
+                return named_factor(h, factors[0], wrong)
+    return None
+
+
+def factor_of(component: Component, h: Hypothesis | None, seen: Seen, output: str) -> str | None:
+    """The factor in words if observed = factor · predicted in every case, with one law for the factor."""
+    ratios, sizes = [], []
+    for case, o in seen:
+        try:
+            prediction = predicted(component, h, case)
+        except Inapplicable:
+            return None
+        if prediction is None or prediction[output].shape != o.values[output].shape:
+            return None
+        expected, got = prediction[output].ravel(), o.values[output].ravel()
+        square = float(expected @ expected)
+        if not np.isfinite(square) or square == 0 or not np.all(np.isfinite(got)):
+            continue
+        ratio = float(expected @ got) / square
+        if ratio == 0 or not agrees(got, ratio * expected, 1e-5):
+            return None
+        ratios.append(ratio)
+        sizes.append(case.x.shape)
+    if len(set(sizes)) < 2:
+        return None
+    for label, law in SHAPES:
+        constants = np.array([r / law(*size) for r, size in zip(ratios, sizes, strict=True)])
+        constants = constants[np.isfinite(constants)]
+        if constants.size and np.allclose(constants, constants[0], rtol=1e-4):
+            number = f"{constants[0]:.6g}"
+            return number if not label else label if number == "1" else f"{number}·{label}"
+    return None
+
+
+def named_factor(h: Hypothesis | None, factor: str, wrong: Sequence[str]) -> Explanation:
+    """In words."""
+    what = " and ".join(wrong)
+    if h is None:
+        return Explanation(
+            f"factor-{factor}", f"{what} is {factor} times what it should be", "Where does the factor come from?"
+        )
+    return Explanation(f"{h.id} * {factor}", f"{h.name}, and {what} is {factor} times too large besides", h.look)

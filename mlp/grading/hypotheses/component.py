@@ -1,0 +1,121 @@
+"""What a component is to the grader: inputs to try, the right outputs, and the outputs of every known mistake."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+# The inputs of one call, as attributes: x, g (the upstream gradient), W, b, t (targets), ... Always there are
+#   kind   "fresh": the first call of a new object; "again": its second; "shared": another object ran in between
+#   first  the case of the first call of the same object (itself, if fresh)
+#   other  the case of the other object (itself, if there is none)
+#   v      the variant, a namespace: which of several right definitions the submission follows
+Case = SimpleNamespace
+Values = dict[str, Array]  # what came out, by name: "y", "dx", "dW", ...
+Formula = Callable[[Case], Any]
+
+
+class Inapplicable(Exception):
+    """Raised by a formula that makes no sense for this case, such as a term that the variant does not have."""
+
+
+FORWARD = {"y", "value", "running"}  # what a forward gives; "path" is an update's; all others are gradients
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A mistake as a function: what it changes, and into what.
+
+    id: short, stable, for machines and rubrics.
+    name: the mistake in words.
+    look: what the student should look at; never the solution.
+    changes: output -> formula of the case. All other outputs are right.
+    """
+
+    id: str
+    name: str
+    look: str
+    changes: Mapping[str, Formula]
+
+
+def hypothesis(id: str, name: str, look: str, **changes: Formula) -> Hypothesis:
+    """A hypothesis with its formulas as keywords."""
+    return Hypothesis(id, name, look, changes)
+
+
+@dataclass(frozen=True)
+class Component:
+    """A definition, a battery of cases and a catalogue of mistakes."""
+
+    name: str
+    draw: Callable[[np.random.Generator], Sequence[Case]]
+    truth: Callable[[Case], Values]
+    hypotheses: Sequence[Hypothesis]
+    variants: Sequence[Case] = (Case(label=""),)
+    # Makes two right answers equal, such as the slopes 0 and 1 of ReLU at 0.
+    settle: Callable[[Case, str, Array], Array] = lambda case, output, value: value
+
+    def predict(self, case: Case, hypothesis: Hypothesis | None = None) -> Values | None:
+        """All outputs under a hypothesis; None where its formulas cannot be computed, for example for their shapes."""  # noqa: E501
+        with np.errstate(all="ignore"):
+            values = {k: np.asarray(v, dtype=float) for k, v in self.truth(case).items()}
+            for output, formula in hypothesis.changes.items() if hypothesis else ():
+                try:
+                    values[output] = np.asarray(formula(case), dtype=float)
+                except (ValueError, IndexError):
+                    return None
+            return {k: self.settle(case, k, v) for k, v in values.items()}
+
+
+def agrees(got: Array, expected: Array, tolerance: float = 2e-6) -> bool:
+    """The same shape, and the same numbers up to ``tolerance`` of the largest: constants may have six digits."""
+    if got.shape != expected.shape:
+        return False
+    finite = np.isfinite(expected)
+    if not np.array_equal(np.isfinite(got), finite) or not np.array_equal(
+        got[~finite], expected[~finite], equal_nan=True
+    ):
+        return False
+    size = np.abs(expected[finite]).max(initial=0)
+    return bool(np.all(np.abs(got[finite] - expected[finite]) <= tolerance * size + 1e-12))
+
+
+def scenarios(make: Callable[[], Case], rng: np.random.Generator) -> list[Case]:
+    """The three ways to catch a wrong memory: a second call, a second call of other size, another object in between."""  # noqa: E501
+    first, second = make(), make()
+    again = copy(second, kind="again", first=first)
+    shared, between = make(), make()
+    return [again, copy(shared, kind="shared", other=between)]
+
+
+def fresh(**inputs: Any) -> Case:
+    """The first call of a new object."""
+    case = Case(kind="fresh", v=Case(label=""), **inputs)
+    case.first = case.other = case
+    return case
+
+
+def copy(case: Case, **changes: Any) -> Case:
+    """The same case with other attributes."""
+    new = Case(**(vars(case) | changes))
+    if new.first is case:
+        new.first = new
+    if new.other is case:
+        new.other = new
+    return new
+
+
+def with_variant(case: Case, variant: Case) -> Case:
+    """The case, and those it refers to, under another of the right definitions."""
+    new = copy(case, v=variant)
+    if case.first is not case:
+        new.first = copy(case.first, v=variant)
+    if case.other is not case:
+        new.other = copy(case.other, v=variant)
+    return new

@@ -1,0 +1,200 @@
+"""From a component and what it computes to what is wrong with it: forward first, then gradients, then memory.
+
+The judge never sees the submission, only a subject that answers a case with arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from mlp.grading.explain import Explanation, Observation, explain
+from mlp.grading.hypotheses.component import FORWARD, Array, Case, Component, agrees, with_variant
+from mlp.grading.process import StudentError
+from mlp.grading.verdict import Outcome, Side
+
+
+class Subject(Protocol):
+    """A component of a submission, adapted."""
+
+    component: Component
+    convention: dict[str, str]
+    remarks: list[str]
+
+    def observe(self, case: Case) -> Mapping[str, Array]:
+        """What comes out for a case. Raises ``StudentError``, or ``Missing`` if something is not there."""
+
+
+class Missing(Exception):
+    """An output is not there at all: the output's name, and what was found instead."""
+
+    def __init__(self, output: str, what: str, partial: Mapping[str, Array] | None = None) -> None:
+        self.output, self.what, self.partial = output, what, partial or {}
+        super().__init__(what)
+
+
+class Failing(Exception):
+    """The submission raised in a call: which one, and what was computed before."""
+
+    def __init__(self, stage: str, error: StudentError, partial: Mapping[str, Array] | None = None) -> None:
+        self.stage, self.error, self.partial = stage, error, partial or {}
+        super().__init__(str(error))
+
+
+@dataclass
+class Judgement:
+    """What the judge found."""
+
+    outcome: Outcome
+    side: Side | None = None
+    explanation: Explanation | None = None
+    text: str = ""  # for errors and the unfinished
+    worst: tuple[str, tuple[int, ...], float, float] | None = None  # output, index, got, expected
+    case: Case | None = None
+    variant: str = ""
+    details: dict[str, str] = field(default_factory=dict)
+
+
+def judge(subject: Subject, seed: int = 0) -> Judgement:
+    """Run the battery and compare with the truth, variant by variant, side by side."""
+    component = subject.component
+    cases = list(component.draw(np.random.default_rng(seed)))
+    observed = [observe(subject, case) for case in cases]
+    if trouble := everywhere_broken(observed):
+        return trouble
+    variant = best_variant(component, cases, observed)
+    cases = [with_variant(case, variant) for case in cases]
+    seen = list(zip(cases, observed, strict=True))
+    fresh = [(c, o) for c, o in seen if c.kind == "fresh"]
+    for outputs, part, side in phases(component, fresh, seen):
+        wrong = first_wrong(component, part, outputs)
+        if wrong is None:
+            continue
+        if side == "forward":  # a wrong forward may be a known mistake of another convention
+            others = [v for v in component.variants if v is not variant]
+            tries = [part, *([(with_variant(c, v), o) for c, o in part] for v in others)]
+        else:
+            tries = [part]
+        explanation = explain(component, tries, outputs)
+        return describe(component, wrong, side, explanation, variant)
+    return Judgement("passed", variant=variant.label)
+
+
+Seen = Sequence[tuple[Case, Observation]]
+
+
+def phases(component: Component, fresh: Seen, seen: Seen) -> list[tuple[set[str], Seen, Side]]:
+    """Which outputs are compared on which cases, and which side is at fault if they differ."""
+    outputs = set(component.truth(fresh[0][0]))
+    if outputs >= {"W1", "b1"}:
+        return [(outputs, seen, "update")]
+    if "updates" in outputs:
+        return [({"y"}, seen, "forward"), ({"y", "received"}, seen, "backward"), (outputs, seen, "update")]
+    forward = outputs & FORWARD
+    return [(forward, fresh, "forward"), (outputs, fresh, "backward"), (outputs, seen, "state")]
+
+
+def observe(subject: Subject, case: Case) -> Observation:
+    """What comes out, or why nothing does."""
+    try:
+        return Observation({k: np.asarray(v) for k, v in subject.observe(case).items()})
+    except Failing as failing:
+        return Observation(dict(failing.partial), failing.stage, failing.error)
+    except Missing as missing:
+        return Observation(dict(missing.partial), "missing", missing=(missing.output, missing.what))
+
+
+def everywhere_broken(observed: Sequence[Observation]) -> Judgement | None:
+    """Raised, or gave nothing, in every first call: there is nothing to compare."""
+    first = observed[0]
+    if not all(o.stage for o in observed):
+        return None
+    side: Side = (
+        "forward" if first.stage == "forward" or (first.missing and first.missing[0] in FORWARD) else "backward"
+    )
+    if first.stage == "update" or (first.missing and first.missing[0] in ("W1", "b1", "updates")):
+        side = "update"
+    if first.missing:
+        output, what = first.missing
+        if output in ("dW", "db", "dgamma", "dbeta"):
+            kind = {"dW": "weight", "db": "bias", "dgamma": "scale", "dbeta": "shift"}[output]
+            found = Explanation(
+                f"{kind}-gradient-missing",
+                f"there is no gradient of the {kind}",
+                "Is it stored where others can find it?",
+            )
+            return Judgement("failed", side, found, what)
+        return Judgement("unfinished", side, None, what)
+    assert first.error
+    if first.error.unfinished:
+        return Judgement("unfinished", side, None, str(first.error))
+    if all(o.error and o.error.details.get("type") in ("ValueError", "IndexError") for o in observed):
+        return Judgement("error", side, None, str(first.error))
+    return Judgement("error", side, None, str(first.error))
+
+
+def best_variant(component: Component, cases: Sequence[Case], observed: Sequence[Observation]) -> Case:
+    """The convention whose forward agrees most often on first calls; of equals the earlier one."""
+
+    def score(variant: Case) -> int:
+        count = 0
+        for case, o in zip(cases, observed, strict=True):
+            if case.kind == "fresh" and not o.stage == "forward":  # noqa: SIM201
+                prediction = component.predict(with_variant(case, variant))
+                assert prediction is not None
+                keys = prediction.keys() & FORWARD & o.values.keys()
+                count += all(
+                    agrees(component.settle(case, k, o.values[k]), prediction[k], o.tolerance(k)) for k in keys
+                )
+        return count
+
+    return max(component.variants, key=score) if len(component.variants) > 1 else component.variants[0]
+
+
+def first_wrong(component: Component, seen: Seen, outputs: set[str]) -> tuple[Case, Observation, str] | None:
+    """The first case in which an output is not right, and that output; ordinary cases come first."""
+    for case, o in seen:
+        if o.stage and not (o.stage in ("backward", "missing") and outputs <= FORWARD):
+            return case, o, o.missing[0] if o.missing else o.stage
+        truth = component.predict(case)
+        assert truth is not None
+        for output in sorted(outputs & o.values.keys(), key=lambda k: (k not in FORWARD, k)):
+            if not agrees(component.settle(case, output, o.values[output]), truth[output], o.tolerance(output)):
+                return case, o, output
+    return None
+
+
+def describe(
+    component: Component,
+    wrong: tuple[Case, Observation, str],
+    side: Side,
+    explanation: Explanation | None,
+    variant: Case,
+) -> Judgement:
+    """With the worst entry of the first wrong output."""
+    case, o, output = wrong
+    judgement = Judgement("failed", side, explanation, case=case, variant=variant.label)
+    if o.stage:
+        judgement.text = str(o.error) if o.error else (o.missing or ("", ""))[1]
+        if explanation is None:
+            judgement.outcome = "error" if o.error else "unfinished"
+            if o.error and o.error.unfinished:
+                judgement.outcome = "unfinished"
+        return judgement
+    truth = component.predict(case)
+    assert truth is not None
+    got, expected = np.asarray(o.values[output]), truth[output]
+    if got.shape != expected.shape:
+        judgement.text = f"{output} has shape {got.shape}, expected {expected.shape}"
+    else:
+        with np.errstate(all="ignore"):
+            gap = np.abs(got.astype(complex) - expected)
+        index = (
+            np.unravel_index(int(np.where(np.isfinite(gap), gap, np.inf).argmax()), gap.shape) if gap.ndim else ()
+        )
+        place = tuple(int(i) for i in index)
+        judgement.worst = output, place, float(np.real(got[place])), float(expected[place])
+    return judgement
