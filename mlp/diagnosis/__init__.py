@@ -8,6 +8,8 @@ from mlp.diagnosis.findings import Diagnosis, Finding
 from mlp.diagnosis.histories import diagnose_history
 from mlp.diagnosis.networks import diagnose_network
 from mlp.diagnosis.observation import layer_statistics
+from mlp.diagnosis.rate_finder import LearningRateFinder, find_learning_rate
+from mlp.diagnosis.sanity import SanityCheck, sanity_check
 from mlp.diagnosis.statistics import LayerRow, LayerStatistics, ParameterRow
 from mlp.losses import Loss
 from mlp.network import Network
@@ -18,11 +20,15 @@ __all__ = [
     "Finding",
     "LayerRow",
     "LayerStatistics",
+    "LearningRateFinder",
     "ParameterRow",
+    "SanityCheck",
     "diagnose",
     "diagnose_history",
     "diagnose_network",
+    "find_learning_rate",
     "layer_statistics",
+    "sanity_check",
 ]
 
 

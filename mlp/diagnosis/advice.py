@@ -115,7 +115,7 @@ OF_HISTORIES = {
         "error",
         "Each step overshoots and makes the loss larger. The learning rate is too large, or became so.",
         "A smaller learning rate, by a factor of 3 to 10; less momentum; a warm-up; clip_norm in the solver. "
-        "range_test shows which rates the network can take.",
+        "find_learning_rate shows which rates the network can take.",
         frozenset({"oscillation", "learning rate too large", "over-fitting", "accuracy stuck at chance"})
         | STANDSTILL,
     ),
@@ -129,7 +129,7 @@ OF_HISTORIES = {
         "warning",
         "Training goes the right way, but too slowly to get anywhere in this number of epochs.",
         "A larger learning rate, by a factor of 3 to 10, until the loss falls steeply at first and then more "
-        "slowly; momentum or Adam; more epochs. range_test suggests a rate.",
+        "slowly; momentum or Adam; more epochs. find_learning_rate suggests a rate.",
         frozenset({"accuracy stuck at chance"}) | STANDSTILL,
     ),
     "oscillation": Advice(

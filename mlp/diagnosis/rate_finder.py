@@ -1,4 +1,4 @@
-"""The learning-rate range test: a short run with a growing rate shows which rates can be used."""
+"""The learning-rate finder, also called range test: a short run with a growing rate shows which can be used."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from mlp.optim import Optimizer
 from mlp.solver.step import Step
 
 
-class RangeTest:
-    """What ``range_test`` measured: ``rates`` and ``losses`` step by step, ``smoothed`` losses, ``suggestion``.
+class LearningRateFinder:
+    """What ``find_learning_rate`` measured: ``rates`` and ``losses`` step by step, and ``smoothed`` losses.
 
     ``suggestion`` is the rate at which the smoothed loss fell fastest per factor of the rate, ``largest`` the one
     where it was lowest: beyond that it grows. ``plot()`` draws loss against rate.
@@ -36,18 +36,18 @@ class RangeTest:
 
     def plot(self) -> Any:
         """Loss against learning rate, with the suggestion; returns the matplotlib figure. Needs matplotlib."""
-        from mlp.plots import plot_range_test
+        from mlp.plots import plot_learning_rate_finder
 
-        return plot_range_test(self)
+        return plot_learning_rate_finder(self)
 
     def __repr__(self) -> str:
         return (
-            f"RangeTest({len(self.rates)} steps from {self.rates[0]:.3g} to {self.rates[-1]:.3g}: "
+            f"LearningRateFinder({len(self.rates)} steps from {self.rates[0]:.3g} to {self.rates[-1]:.3g}: "
             f"steepest at {self.suggestion:.3g}, lowest at {self.largest:.3g})"
         )
 
 
-def range_test(
+def find_learning_rate(
     network: Network,
     loss: Loss,
     optimizer: Optimizer,
@@ -60,7 +60,7 @@ def range_test(
     rng: int | np.random.Generator = 2022,
     smoothing: float = 0.9,
     **step_options: Any,
-) -> RangeTest:
+) -> LearningRateFinder:
     """Train for ``steps`` steps while the rate grows from ``low`` to ``high`` by equal factors, and watch the loss.
 
         η(t) = low · (high / low)^(t / (steps - 1))
@@ -72,14 +72,16 @@ def range_test(
 
     Smith, "Cyclical learning rates for training neural networks", WACV 2017.
     """
-    low, high = check_positive("range_test: low", low), check_positive("range_test: high", high)
+    low, high = check_positive("find_learning_rate: low", low), check_positive("find_learning_rate: high", high)
     if low >= high:
-        raise InputError(f"range_test: low must be below high, got {low:g} and {high:g}")
-    check_integer("range_test: steps", steps, 3)
+        raise InputError(f"find_learning_rate: low must be below high, got {low:g} and {high:g}")
+    check_integer("find_learning_rate: steps", steps, 3)
     generator = np.random.default_rng(rng)
     step = Step(network, loss, optimizer, **step_options)
     if step.average is not None or step.schedule is not None:
-        raise InputError("range_test: a schedule or an average of the weights has no meaning here; leave it out")
+        raise InputError(
+            "find_learning_rate: a schedule or an average of the weights has no meaning here; leave it out"
+        )
     batches = Batches(data, min(batch_size, len(data)), network.dtype)
     kept = network.state_dict(), optimizer.state_dict(), network.snapshot(), optimizer.lr
     rates, losses, mean = [], [], 0.0
@@ -107,5 +109,11 @@ def range_test(
         optimizer.lr = kept[3]
         network.zero_grad()
     if len(losses) < 3:
-        raise InputError(f"range_test: the loss is not finite from step {len(losses)} on; lower low ({low:g})")
-    return RangeTest(np.array(rates), np.array(losses), smoothing)
+        raise InputError(
+            f"find_learning_rate: the loss is not finite from step {len(losses)} on; lower low ({low:g})"
+        )
+    return LearningRateFinder(np.array(rates), np.array(losses), smoothing)
+
+
+# The names that they had before.
+RangeTest, range_test = LearningRateFinder, find_learning_rate

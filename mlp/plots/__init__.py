@@ -1,5 +1,5 @@
-"""Figures: how they look (figure.py), of a single run (history.py), of its predictions (calibration.py), of a
-pipeline (pipeline.py)."""
+"""Figures: how they look and where they show (figure.py), of a run (history.py), of its predictions
+(calibration.py), of what a batch does to layers (layers.py), of images (images.py), of a pipeline (pipeline.py)."""
 
 from mlp.plots.calibration import plot_confusion_matrix, plot_reliability, plot_roc
 from mlp.plots.figure import (
@@ -15,7 +15,8 @@ from mlp.plots.figure import (
     sequential_colours,
     shared_legend,
 )
-from mlp.plots.history import TEST, TRAIN, Table, plot_history, plot_images, plot_range_test
+from mlp.plots.history import TEST, TRAIN, VALIDATION, plot_history, plot_learning_rate_finder
+from mlp.plots.images import plot_images
 from mlp.plots.layers import plot_layers
 from mlp.plots.pipeline import plot_pipeline
 
@@ -25,8 +26,8 @@ __all__ = [
     "GREEN",
     "TEST",
     "TRAIN",
+    "VALIDATION",
     "VERMILION",
-    "Table",
     "clean",
     "epoch_axis",
     "new_figure",
@@ -35,8 +36,8 @@ __all__ = [
     "plot_history",
     "plot_images",
     "plot_layers",
+    "plot_learning_rate_finder",
     "plot_pipeline",
-    "plot_range_test",
     "plot_reliability",
     "plot_roc",
     "save_figure",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +18,47 @@ from mlp.files import write_atomically
 BLUE, VERMILION, GREEN, BLACK = "#0072B2", "#D55E00", "#009E73", "#000000"
 # Anchors of plasma, dark to light, without the yellow that vanishes on white paper.
 SEQUENCE = ("#0D0887", "#6A00A8", "#B12A90", "#E16462", "#FCA636")
+# matplotlib's backends that write files and show nothing.
+WITHOUT_A_SCREEN = {"agg", "cairo", "pdf", "pgf", "ps", "svg", "template"}
+
+
+@cache
+def _figure_class() -> type[Any]:
+    """matplotlib's Figure, which also shows itself where a notebook has not been told how to show figures."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise InputError("figures need matplotlib: pip install matplotlib") from None
+
+    class ShownFigure(Figure):  # type: ignore[misc]
+        def _repr_mimebundle_(self, **options: Any) -> dict[str, bytes]:
+            pyplot = sys.modules.get("matplotlib.pyplot")
+            if pyplot is not None:
+                pyplot.close(self)  # shown here, and not once more at the end of the cell
+            picture = io.BytesIO()
+            self.savefig(picture, format="png", dpi=100)
+            return {"image/png": picture.getvalue()}
+
+    return ShownFigure
+
+
+def _pyplot_with_a_screen() -> Any:
+    """pyplot, if it is in use and can show figures, in a notebook or in windows; None in scripts without a
+    screen."""
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    return None if pyplot is None or pyplot.get_backend().lower() in WITHOUT_A_SCREEN else pyplot
 
 
 def new_grid(rows: int, columns: int, size: tuple[float, float] = (4.5, 3.4), **options: Any) -> tuple[Any, Any]:
     """A figure and its axes, an array (rows, columns); ``size`` is that of one of them in inches.
 
-    Works without a display, and outside of pyplot's registry. ``options`` are those of ``Figure.subplots``.
+    As the last expression of a notebook's cell it shows itself. Where pyplot is in use and has a screen, the figure
+    is one of pyplot's, for ``plt.show()`` and ``plt.close()``; elsewhere nothing keeps it, and no display is
+    needed. ``options`` are those of ``Figure.subplots``.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise InputError("figures need matplotlib: pip install matplotlib") from None
-    figure = Figure(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
+    kind, pyplot = _figure_class(), _pyplot_with_a_screen()
+    made = {"figsize": (size[0] * columns, size[1] * rows), "layout": "constrained"}
+    figure = kind(**made) if pyplot is None else pyplot.figure(FigureClass=kind, **made)
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 

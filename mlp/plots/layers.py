@@ -3,40 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from mlp.plots.figure import BLUE, VERMILION, clean, new_figure
 
 
-class LayerRow(Protocol):
-    """A point of the figure: a layer, the std of its output, the rms of dL/dy."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def std(self) -> float: ...
-    @property
-    def gradient_rms(self) -> float | None: ...
-
-
-class LayerStatistics(Protocol):
-    """What is drawn: that of ``mlp.diagnosis.layer_statistics``."""
-
-    @property
-    def input(self) -> LayerRow: ...
-    @property
-    def layers(self) -> Sequence[LayerRow]: ...
-    @property
-    def trunk(self) -> Sequence[LayerRow]: ...
-
-
-def plot_layers(statistics: LayerStatistics) -> Any:
+def plot_layers(statistics: Any) -> Any:
     """The std of each layer's output (left) and the rms of dL/dy (right) against depth, both on logarithmic scales.
 
     Layers inside a Residual or another block are hollow points beside the line, which leads through those layers
-    that all of the signal passes. A scale of 0 has no place on such an axis and leaves a gap.
+    that all of the signal passes. A scale of 0 has no place on such an axis and leaves a gap. ``statistics`` is
+    what ``mlp.diagnosis.layer_statistics`` returns.
     """
     figure, (left, right) = new_figure(2)
     rows = (statistics.input, *statistics.layers)
@@ -52,9 +31,7 @@ def plot_layers(statistics: LayerStatistics) -> Any:
     return figure
 
 
-def _draw(
-    ax: Any, rows: Sequence[LayerRow], line: Sequence[LayerRow], values: Sequence[float], colour: str
-) -> None:
+def _draw(ax: Any, rows: Sequence[Any], line: Sequence[Any], values: Sequence[float], colour: str) -> None:
     positive = np.where(np.asarray(values) > 0, values, np.nan)
     on_line = np.array([any(row is other for other in line) for row in rows])
     depth = np.arange(len(rows))

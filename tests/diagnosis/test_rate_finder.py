@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mlp import SGD, CrossEntropyLoss, Dataset, InputError, Linear, MSELoss, Network, ReLU
-from mlp.diagnosis.rate_finder import range_test
+from mlp.diagnosis.rate_finder import LearningRateFinder, RangeTest, find_learning_rate, range_test
 from mlp.layers import BatchNorm, Dropout
 from mlp.optim import Adam, WeightAverage
 
@@ -17,7 +17,7 @@ def quadratic() -> tuple[Network, Dataset]:
 
 def test_it_finds_where_gradient_descent_begins_to_diverge():
     network, data = quadratic()
-    result = range_test(
+    result = find_learning_rate(
         network, MSELoss(), SGD(network.parameters, lr=0.1), data, low=0.4, high=4, steps=100, batch_size=4,
         smoothing=0.0,
     )  # fmt: skip
@@ -40,19 +40,19 @@ def test_everything_is_left_as_it_was():
     network.training_step(*data.arrays(), CrossEntropyLoss())
     optimizer.step()
     before = network.state_dict() | optimizer.state_dict(), network.snapshot()[1]
-    result = range_test(network, CrossEntropyLoss(), optimizer, data, steps=30, batch_size=8)
+    result = find_learning_rate(network, CrossEntropyLoss(), optimizer, data, steps=30, batch_size=8)
     after = network.state_dict() | optimizer.state_dict(), network.snapshot()[1]
     assert optimizer.lr == 0.123
     assert after[1] == before[1]
     assert all(np.array_equal(before[0][name], array) for name, array in after[0].items())
-    again = range_test(network, CrossEntropyLoss(), optimizer, data, steps=30, batch_size=8)
+    again = find_learning_rate(network, CrossEntropyLoss(), optimizer, data, steps=30, batch_size=8)
     np.testing.assert_array_equal(again.losses, result.losses)
 
 
 def test_it_draws_itself():
     pytest.importorskip("matplotlib", reason="draws a figure")
     network, data = quadratic()
-    figure = range_test(network, MSELoss(), SGD(network.parameters), data, steps=20, batch_size=4).plot()
+    figure = find_learning_rate(network, MSELoss(), SGD(network.parameters), data, steps=20, batch_size=4).plot()
     (ax,) = figure.axes
     assert ax.get_xscale() == "log"
     assert [line.get_label() for line in ax.lines][:2] == ["each step", "smoothed"]
@@ -69,4 +69,8 @@ def test_refused():
         ({"low": 1e200, "high": 1e300}, "not finite from step"),
     ):
         with pytest.raises(InputError, match=message):
-            range_test(network, MSELoss(), optimizer, data, **options)
+            find_learning_rate(network, MSELoss(), optimizer, data, **options)
+
+
+def test_the_names_that_they_had_before():
+    assert (range_test, RangeTest) == (find_learning_rate, LearningRateFinder)
