@@ -50,6 +50,20 @@ def step_decay(lr: float, every: int, factor: float = 0.1) -> Schedule:
     return lambda step: lr * factor ** (step // every)
 
 
+@register_schedule("multi_step")
+def multi_step(lr: float, milestones: Sequence[int], factor: float = 0.1) -> Schedule:
+    """η(t) = lr · factor^(the number of milestones ≤ t): steps at which the rate is multiplied by ``factor``.
+
+    Raises ``InputError`` for lr < 0, factor outside [0, 1], or milestones that are not increasing steps ≥ 1.
+    """
+    lr = check_number("multi_step: lr", lr, 0)
+    factor = check_number("multi_step: factor", factor, 0, 1)
+    steps = [check_integer("multi_step: a milestone", m, 1) for m in milestones]
+    if any(a >= b for a, b in pairwise(steps)):
+        raise InputError(f"multi_step: milestones must increase, got {steps}")
+    return lambda step: lr * factor ** bisect_right(steps, step)
+
+
 @register_schedule("exponential")
 def exponential(lr: float, factor: float) -> Schedule:
     """η(t) = lr · factor^t. Raises ``InputError`` for lr < 0 or factor outside [0, 1]."""
@@ -94,6 +108,18 @@ def linear(lr: float, steps: int, end: float = 0.0) -> Schedule:
     return lambda step: lr + (end - lr) * min(step / steps, 1)
 
 
+@register_schedule("polynomial")
+def polynomial(lr: float, steps: int, power: float = 1.0, end: float = 0.0) -> Schedule:
+    """η(t) = end + (lr - end) (1 - t / steps)^power, then constant; power 1 is ``linear``, 2 falls early.
+
+    Raises ``InputError`` for lr < 0, end < 0, power < 0 or steps < 1.
+    """
+    lr, end = check_number("polynomial: lr", lr, 0), check_number("polynomial: end", end, 0)
+    power = check_number("polynomial: power", power, 0)
+    steps = check_integer("polynomial: steps", steps, 1)
+    return lambda step: end + (lr - end) * (1 - min(step / steps, 1)) ** power
+
+
 @register_schedule("cosine")
 def cosine(lr: float, steps: int, end: float = 0.0) -> Schedule:
     """Half a cosine wave from lr to ``end``: η(t) = end + ½ (lr - end) (1 + cos(π t / steps)), then constant.
@@ -105,6 +131,25 @@ def cosine(lr: float, steps: int, end: float = 0.0) -> Schedule:
     lr, end = check_number("cosine: lr", lr, 0), check_number("cosine: end", end, 0)
     steps = check_integer("cosine: steps", steps, 1)
     return lambda step: _half_cosine(lr, end, step / steps)
+
+
+@register_schedule("cosine_restarts")
+def cosine_restarts(lr: float, period: int, growth: int = 1, end: float = 0.0) -> Schedule:
+    """``cosine`` over ``period`` steps, then from lr again, each time ``growth`` times as long as before.
+
+    Raises ``InputError`` for lr < 0, end < 0, period < 1 or growth < 1. Loshchilov & Hutter, ICLR 2017 (SGDR).
+    """
+    lr, end = check_number("cosine_restarts: lr", lr, 0), check_number("cosine_restarts: end", end, 0)
+    first = check_integer("cosine_restarts: period", period, 1)
+    growth = check_integer("cosine_restarts: growth", growth, 1)
+
+    def schedule(step: int) -> float:
+        length = first
+        while step >= length and growth > 1:
+            step, length = step - length, length * growth
+        return _half_cosine(lr, end, step % length / length)
+
+    return schedule
 
 
 @register_schedule("one_cycle")

@@ -30,7 +30,7 @@ def _figure_class() -> type[Any]:
     except ImportError:
         raise InputError("figures need matplotlib: pip install matplotlib") from None
 
-    class ShownFigure(Figure):  # type: ignore[misc]
+    class ShownFigure(Figure):
         def _repr_mimebundle_(self, **options: Any) -> dict[str, bytes]:
             pyplot = sys.modules.get("matplotlib.pyplot")
             if pyplot is not None:

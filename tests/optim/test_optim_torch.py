@@ -7,6 +7,8 @@ from mlp.optim import (
     AdaGrad,
     Adam,
     AdamW,
+    NAdam,
+    RAdam,
     ReduceOnPlateau,
     RMSProp,
     WeightAverage,
@@ -14,11 +16,14 @@ from mlp.optim import (
     clip_by_value,
     constant,
     cosine,
+    cosine_restarts,
     exponential,
     inverse_sqrt,
     inverse_time,
     linear,
+    multi_step,
     one_cycle,
+    polynomial,
     sequential,
     step_decay,
     warmup,
@@ -30,6 +35,15 @@ lr_scheduler = torch.optim.lr_scheduler
 swa_utils = torch.optim.swa_utils
 
 SIZE, STEPS = 20, 50
+
+
+@pytest.fixture(autouse=True)
+def scalars_in_float64():
+    """NAdam of PyTorch keeps its product of momenta in the default dtype."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(before)
 
 
 def tensor(array: np.ndarray):
@@ -62,6 +76,12 @@ OPTIMIZERS = [
         for options in ({}, {"amsgrad": True})
         for more in ({}, {"weight_decay": 0.1}, {"weight_decay": 0}, {"betas": (0.5, 0.8)}, {"eps": 0.1})
     ),
+    *(
+        (ours, theirs, options)
+        for ours, theirs in ((NAdam, torch.optim.NAdam), (RAdam, torch.optim.RAdam))
+        for options in ({}, {"weight_decay": 0.1}, {"betas": (0.5, 0.8)}, {"betas": (0.9, 0.5)}, {"eps": 0.1})
+    ),
+    (NAdam, torch.optim.NAdam, {"momentum_decay": 0.3}),
 ]
 RATES = {
     "constant": lambda i: 0.05,
@@ -121,6 +141,16 @@ SCHEDULES = {
     "linear upwards": (
         linear(0.03, 30, end=0.3),
         lambda o: lr_scheduler.LinearLR(o, start_factor=0.1, end_factor=1, total_iters=30),
+    ),
+    "multi step": (
+        multi_step(0.3, [4, 5, 30], factor=0.5),
+        lambda o: lr_scheduler.MultiStepLR(o, [4, 5, 30], gamma=0.5),
+    ),
+    "polynomial": (polynomial(0.3, 30, power=2.5), lambda o: lr_scheduler.PolynomialLR(o, 30, power=2.5)),
+    "restarts": (cosine_restarts(0.3, 7), lambda o: lr_scheduler.CosineAnnealingWarmRestarts(o, 7)),
+    "growing restarts": (
+        cosine_restarts(0.3, 5, growth=2, end=0.1),
+        lambda o: lr_scheduler.CosineAnnealingWarmRestarts(o, 5, T_mult=2, eta_min=0.1),
     ),
     "cosine": (cosine(0.3, 59), lambda o: lr_scheduler.CosineAnnealingLR(o, 59)),
     "cosine to": (cosine(0.3, 59, end=0.1), lambda o: lr_scheduler.CosineAnnealingLR(o, 59, eta_min=0.1)),

@@ -31,6 +31,12 @@ CASES = [
     ("Adam", {"amsgrad": True}),
     ("AdamW", {}),
     ("AdamW", {"betas": (0.8, 0.9), "eps": 1e-3, "weight_decay": 0.1, "amsgrad": True}),
+    ("NAdam", {}),
+    ("NAdam", {"betas": (0.8, 0.9), "eps": 1e-3, "weight_decay": 0.01, "momentum_decay": 0.1}),
+    ("RAdam", {}),
+    ("RAdam", {"betas": (0.8, 0.9), "eps": 1e-3, "weight_decay": 0.01}),
+    ("Lion", {}),
+    ("Lion", {"betas": (0.8, 0.9), "weight_decay": 0.1}),
 ]
 each_case = pytest.mark.parametrize(("name", "options"), CASES, ids=lambda v: str(v))
 each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -219,7 +225,8 @@ class TestRegistry:
         with pytest.raises(InputError) as error:
             make_optimizer("Adams", make_vector())
         assert str(error.value) == (
-            "unknown optimizer 'Adams'; did you mean Adam? There are: AdaGrad, Adam, AdamW, RMSProp, SGD"
+            "unknown optimizer 'Adams'; did you mean Adam? There are: AdaGrad, Adam, AdamW, Lion, NAdam, RAdam, "
+            "RMSProp, SGD"
         )  # fmt: skip
 
     def test_an_unknown_option(self):

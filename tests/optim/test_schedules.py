@@ -156,6 +156,8 @@ OPTIONS = {
     "exponential": {"factor": 0.9},
     "inverse_time": {"decay": 0.1},
     "inverse_sqrt": {"decay": 0.1},
+    "multi_step": {"milestones": [3, 11]},
+    "cosine_restarts": {"period": 7},
 }
 
 
@@ -178,8 +180,8 @@ class TestRegistry:
         with pytest.raises(InputError) as error:
             make_schedule("cosinus", 0.1, 10)
         assert str(error.value) == (
-            "unknown schedule 'cosinus'; did you mean cosine? There are: constant, cosine, exponential, "
-            "inverse_sqrt, inverse_time, linear, one_cycle, step_decay"
+            "unknown schedule 'cosinus'; did you mean cosine? There are: constant, cosine, cosine_restarts, "
+            "exponential, inverse_sqrt, inverse_time, linear, multi_step, one_cycle, polynomial, step_decay"
         )
 
     @pytest.mark.parametrize(
