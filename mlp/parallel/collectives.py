@@ -34,7 +34,7 @@ from mlp.arrays import Array
 from mlp.checks import InputError
 from mlp.layers.base import Layer, check_upstream
 from mlp.parallel.communicator import Communicator
-from mlp.parallel.slices import slice_sizes, slices
+from mlp.parallel.slicing import slice_sizes, slices
 
 
 class Collective(Layer):

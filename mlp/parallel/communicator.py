@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from mlp.arrays import Array
 from mlp.checks import InputError, check_integer
 from mlp.parallel.counts import Counts
-from mlp.parallel.slices import OPERATIONS, slice_sizes
+from mlp.parallel.slicing import OPERATIONS, slice_sizes
 
 MAX_TAG = 32767  # what MPI guarantees
 

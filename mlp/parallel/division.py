@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from mlp.checks import InputError, check_integer, find_name
-from mlp.layers import Layer, Linear, LogSoftmax, Softmax
-from mlp.losses import Loss
 from mlp.network import Network
-from mlp.optim import Optimizer
 from mlp.parallel.communicator import Communicator
 from mlp.parallel.data.replicated import DataParallel
-from mlp.parallel.data.step import DataParallelStep
-from mlp.parallel.division_steps import PipelineStep, TensorDataParallel, TensorParallelStep
+from mlp.parallel.pipeline.instructions import PipelineSchedule
 from mlp.parallel.pipeline.schedules import PIPELINE_SCHEDULES, make_pipeline_schedule
 from mlp.parallel.pipeline.training import Pipeline
 from mlp.parallel.sharded.training import ShardedDataParallel
-from mlp.parallel.tensor.layers import ColumnParallelLinear, RowParallelLinear
-from mlp.parameter import ParameterVector
-from mlp.solver.step import Step
-
-MakeOptimizer = Callable[[ParameterVector], Optimizer]
-MakeOptions = Callable[[Network], dict[str, Any]]
+from mlp.parallel.tensor.training import TensorParallel, divide_layers
+from mlp.solver.trainable import Trainable
 
 
 @dataclass(frozen=True)
@@ -76,71 +66,28 @@ class Division:
                 f"there are {ranks}; start with python -m mlp.parallel.launch -n {self.ranks} ..."
             )
 
+    def divide(self, network: Network, communicator: Communicator) -> Trainable:
+        """What this rank has of ``network``, the same on all ranks, as a ``Solver`` trains it. All ranks call this.
 
-def make_step(
-    division: Division,
-    communicator: Communicator,
-    network: Network,
-    loss: Loss,
-    make_optimizer: MakeOptimizer,
-    make_options: MakeOptions = lambda network: {},
-) -> Step:
-    """The step of one rank, for ``Solver(step.network, loss, step.optimizer, step=step)``. All ranks call this.
+        Raises ``InputError`` if the ranks are not as many as it is for, or the network cannot be so divided.
+        """
+        self.check_ranks(communicator.size)
+        if self.pipeline > 1:
+            return Pipeline(network, communicator, self._pipeline_schedule())
+        if self.tensor > 1:
+            row = communicator.split(communicator.rank // self.tensor)
+            column = communicator.split(communicator.rank % self.tensor)
+            return TensorParallel(divide_layers(network, row), column)
+        if self.data == 1:
+            return Trainable(network)
+        if self.shard:
+            return ShardedDataParallel(network, communicator, stage=self.shard)
+        return DataParallel(network, communicator)
 
-    ``network`` is the serial one, the same on all ranks. What a rank keeps of it is ``step.network``; optimizer and
-    options are made for that. On one rank it is an ordinary ``Step``.
-
-    Raises ``InputError`` if the ranks are not as many as ``division`` is for, or the network cannot be so divided.
-    """
-    division.check_ranks(communicator.size)
-    if division.pipeline > 1:
-        sizes = {"microbatches": division.microbatches}
-        if find_name(division.schedule, ["model-parallel"]):
+    def _pipeline_schedule(self) -> PipelineSchedule:
+        sizes = {"microbatches": self.microbatches}
+        if find_name(self.schedule, ["model-parallel"]):
             sizes = {}
-        elif find_name(division.schedule, ["interleaved"]):
+        elif find_name(self.schedule, ["interleaved"]):
             sizes["chunks"] = 2
-        schedule = make_pipeline_schedule(division.schedule, division.pipeline, **sizes)
-        pipeline = Pipeline(network, communicator, schedule)
-        return PipelineStep(pipeline, loss, make_optimizer(pipeline.parameters), **make_options(network))
-    if division.tensor > 1:
-        row = communicator.split(communicator.rank // division.tensor)
-        column = communicator.split(communicator.rank % division.tensor)
-        tensor = TensorDataParallel(divide_layers(network, row), column)
-        return TensorParallelStep(
-            tensor, loss, make_optimizer(tensor.network.parameters), **make_options(tensor.network)
-        )
-    if division.data > 1:
-        if division.shard:
-            parallel: DataParallel = ShardedDataParallel(network, communicator, stage=division.shard)
-        else:
-            parallel = DataParallel(network, communicator)
-        return DataParallelStep(
-            parallel, loss, make_optimizer(parallel.network.parameters), **make_options(parallel.network)
-        )
-    return Step(network, loss, make_optimizer(network.parameters), **make_options(network))
-
-
-def divide_layers(network: Network, communicator: Communicator) -> Network:
-    """This rank's part of ``network``: of two Linear layers in a row, columns of the first and rows of the second.
-
-    The activation between the two works on the columns of a rank. A last Linear without a partner stays whole on
-    all ranks. Raises ``InputError`` for other layers between the two than elementwise ones without parameters, and
-    hidden sizes that the ranks do not divide.
-    """
-    layers: list[Layer] = []
-    first: Linear | None = None
-    places = [i for i, layer in enumerate(network) if isinstance(layer, Linear)]
-    paired = set(places[: len(places) // 2 * 2])
-    for i, layer in enumerate(network.body.astype(network.dtype).layers):
-        if i in paired and isinstance(layer, Linear):
-            kind = RowParallelLinear if first else ColumnParallelLinear
-            layers.append(kind.from_serial(layer, communicator))
-            first = None if first else layer
-            continue
-        whole = isinstance(layer, Softmax | LogSoftmax) or layer.children() or layer.parameters()
-        if first and (whole or layer.generators() or layer.statistics()):
-            raise InputError(
-                f"tensor parallelism: {layer!r} between two Linear layers cannot work on a part of them"
-            )
-        layers.append(layer)
-    return Network(*layers, dtype=network.dtype)
+        return make_pipeline_schedule(self.schedule, self.pipeline, **sizes)

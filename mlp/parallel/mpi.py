@@ -17,7 +17,7 @@ from mlp.checks import InputError, check_number
 from mlp.parallel.communicator import Communicator, CommunicatorError, Handle
 from mlp.parallel.environment import INSTALL, RANKS, warn_of_blas_threads
 from mlp.parallel.process import Operation, Process
-from mlp.parallel.slices import reduce_in_rank_order, slice_sizes, slices
+from mlp.parallel.slicing import reduce_in_rank_order, slice_sizes, slices
 
 if TYPE_CHECKING:
     from mpi4py import MPI

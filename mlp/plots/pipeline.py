@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mlp.parallel.pipeline.instructions import Backward, Forward, OptimizerStep
-from mlp.parallel.pipeline.timeline import Interval, Timeline
 from mlp.plots.figure import BLACK, BLUE, GREEN, VERMILION, new_grid, shared_legend
 
-COLOURS = {Forward: (BLUE, "forward"), Backward: (GREEN, "backward"), OptimizerStep: (VERMILION, "optimizer step")}
+if TYPE_CHECKING:  # whoever has a timeline has loaded these; all other figures do without
+    from mlp.parallel.pipeline.timeline import Interval, Timeline
+
+# By the kind of instruction.
+COLOURS = {
+    "Forward": (BLUE, "forward"),
+    "Backward": (GREEN, "backward"),
+    "OptimizerStep": (VERMILION, "optimizer step"),
+}
 # Of the width of the figure: a narrower bar has no room for its number.
 ROOM_FOR_A_NUMBER = 0.012
 
@@ -21,12 +27,12 @@ def plot_pipeline(timelines: Timeline | Mapping[str, Timeline], unit: str = "") 
     in later ones; white is idle time. Several timelines, by title, stand one below the other. ``unit`` is that of
     the times, such as "s".
     """
-    named = {"": timelines} if isinstance(timelines, Timeline) else dict(timelines)
+    named = dict(timelines) if isinstance(timelines, Mapping) else {"": timelines}
     rows = max(timeline.stages for timeline in named.values())
     figure, axes = new_grid(len(named), 1, size=(9.0, 0.8 + 0.4 * rows))
     for ax, (title, timeline) in zip(axes[:, 0], named.items(), strict=True):
         for interval in timeline.intervals:
-            if type(interval.instruction) in COLOURS and interval.length > 0:
+            if type(interval.instruction).__name__ in COLOURS and interval.length > 0:
                 draw_pass(ax, timeline, interval)
         ax.set_yticks(range(timeline.stages), [f"stage {stage}" for stage in range(timeline.stages)])
         ax.set(xlim=(0, timeline.makespan), ylim=(timeline.stages - 0.5, -0.5))
@@ -41,9 +47,10 @@ def plot_pipeline(timelines: Timeline | Mapping[str, Timeline], unit: str = "") 
 def draw_pass(ax: Any, timeline: Timeline, interval: Interval) -> None:
     """One bar, with its number if there is room."""
     instruction = interval.instruction
-    colour, label = COLOURS[type(instruction)]
+    kind = type(instruction).__name__
+    colour, label = COLOURS[kind]
     place = {"y": interval.stage, "width": interval.length, "left": interval.start - timeline.start, "height": 0.9}
-    if isinstance(instruction, OptimizerStep):
+    if kind == "OptimizerStep":
         ax.barh(**place, color=colour, edgecolor="white", linewidth=0.5, label=label)
         return
     opacity = 1 / (1 + instruction.chunk)

@@ -6,13 +6,16 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlp.checks import InputError
-from mlp.parallel import Communicator, MPICommunicator, SerialCommunicator
 from mlp.run.config import RunConfig, read_config
 from mlp.run.options import parse_arguments
 from mlp.run.run import RunResult, check_resume, check_same_run, run
 from mlp.solver.loop import NotFinite
+
+if TYPE_CHECKING:
+    from mlp.parallel.communicator import Communicator
 
 DESCRIPTION = "Train a multilayer perceptron on MNIST. Settings come from YAML files, then from options."
 
@@ -26,7 +29,7 @@ def main(arguments: Sequence[str], program: str, *, progress: bool = True) -> in
     Started by ``mpiexec`` or ``mlp.parallel.launch``, it is one of several processes, of which rank 0 speaks.
     """
     communicator = find_communicator()
-    say = print if communicator.rank == 0 else silent
+    say = print if communicator is None or communicator.rank == 0 else silent
     try:
         config, folder = read_arguments(arguments, program)
         say(describe_start(config, folder), flush=True)
@@ -48,11 +51,13 @@ def silent(*words: object, **options: object) -> None:
     """What the other ranks say."""
 
 
-def find_communicator() -> Communicator:
-    """That of all processes which ``mpiexec`` has started together, else that of a process alone."""
-    if any(name in os.environ for name in STARTED_BY_MPI):
-        return MPICommunicator.world()
-    return SerialCommunicator()
+def find_communicator() -> Communicator | None:
+    """That of all processes which ``mpiexec`` has started together; None for a process alone."""
+    if not any(name in os.environ for name in STARTED_BY_MPI):
+        return None
+    from mlp.parallel.mpi import MPICommunicator  # a run of one process needs nothing of it
+
+    return MPICommunicator.world()
 
 
 def read_arguments(arguments: Sequence[str], program: str) -> tuple[RunConfig, Path | None]:

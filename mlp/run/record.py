@@ -119,7 +119,7 @@ class Checkpoints(Callback):
 
     def save(self, solver: Solver) -> None:
         """Write the checkpoint now."""
-        arrays, rest = solver.update.serial_state(solver)
+        arrays, rest = solver.state_dict()
         self._saved = time.monotonic()
         if not self.writes:
             return
@@ -144,7 +144,7 @@ class Checkpoints(Callback):
                     f"{metadata['settings'].get(name)!r}; accepted: the same"
                 )
         try:
-            solver.update.load_serial_state(solver, arrays, metadata["solver"])
+            solver.load_state_dict(arrays, metadata["solver"])
         except InputError as error:
             raise InputError(f"{self.path}: {error}") from None
         self._cut(metadata["records"])

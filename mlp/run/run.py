@@ -8,9 +8,8 @@ import platform
 import sys
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,15 +18,14 @@ from mlp.data import Dataset, load_mnist
 from mlp.data.preprocessing import Preprocessing
 from mlp.diagnosis.activity import GradientFlow, NeuronActivity
 from mlp.files import make_folder, write_text
-from mlp.parallel import Communicator, SerialCommunicator
-from mlp.parallel.division import make_step
 from mlp.plots import save_figure
 from mlp.run.building import (
+    check_ranks,
     hold_out,
     make_callbacks,
     make_configured_loss,
     make_configured_optimizer,
-    make_division,
+    make_model,
     make_network,
     make_preprocessing,
     make_step_options,
@@ -42,6 +40,9 @@ from mlp.solver.checkpoint import save_arrays
 from mlp.solver.evaluation import evaluate
 from mlp.solver.history import History
 from mlp.solver.loop import Interrupted, NotFinite, Solver
+
+if TYPE_CHECKING:
+    from mlp.parallel.communicator import Communicator
 
 CONFIG, ENVIRONMENT, FINAL, CURVES = "config.yaml", "environment.json", "final.json", "curves.png"
 PREPROCESSING = "preprocessing.npz"
@@ -78,10 +79,7 @@ def run(
     Raises ``InputError`` for anything wrong with configuration, data or folder, ``NotFinite`` if training
     diverges, ``Interrupted`` after Ctrl-C. In each case the folder tells how far it came.
     """
-    communicator = communicator or SerialCommunicator()
-    is_first = communicator.rank == 0
-    division = make_division(config)
-    division.check_ranks(communicator.size)
+    check_ranks(config, communicator)
     init, order, choice = (np.random.default_rng(s) for s in np.random.SeedSequence(config.seed).spawn(3))
     train, test = take_samples(config, *load_data(config))
     train, validation = hold_out(config, train, choice)
@@ -89,21 +87,19 @@ def run(
     if preprocessing is not None:
         train, test, validation = preprocess(preprocessing, train, test, validation)
     loss = make_configured_loss(config, train)
-    step = make_step(
-        division, communicator, make_network(config, train.num_features, train.num_classes, init), loss,
-        lambda parameters: make_configured_optimizer(config, parameters),
-        lambda network: make_step_options(config, network, loss, train),
-    )  # fmt: skip
+    model = make_model(config, make_network(config, train.num_features, train.num_classes, init), communicator)
+    is_first = model.is_first
     solver = Solver(
-        step.network, loss, step.optimizer,
-        epochs=config.epochs, batch_size=config.batch_size, rng=order, log_every=config.log_every, step=step,
+        model, loss, make_configured_optimizer(config, model.parameters),
+        epochs=config.epochs, batch_size=config.batch_size, rng=order, log_every=config.log_every,
+        **make_step_options(config, model.network, loss, train),
     )  # fmt: skip
 
     folder = resume or (new_folder(config) if is_first else Path(config.output or "runs"))
     record = LocalRecord(folder)
     fixed = {name: value for name, value in config.as_dict().items() if name not in MAY_CHANGE}
     checkpoints = Checkpoints(
-        record, fixed, config.checkpoint_seconds, writes=is_first, agree=partial(as_rank_0_says, communicator)
+        record, fixed, config.checkpoint_seconds, writes=is_first, agree=model.agree
     )
     mirror = None
     if config.tracking != "none" and is_first:
@@ -130,7 +126,7 @@ def run(
         # The running means of the last epoch mix as many networks as it has steps; this is the one that was kept.
         with solver.update.averaged():
             for name, data in (("final_train", train), ("final_test", test)):
-                final |= evaluate(step.network, loss, data, name)
+                final |= evaluate(model, loss, data, name)
         final["status"] = "completed"
         if solver.stopped:
             final["stopped"] = solver.stopped
@@ -142,7 +138,7 @@ def run(
         raise
     finally:
         last = dict(solver.history[-1]) if solver.history else {}
-        final = last | final | {"step": solver.step, "epoch": solver.epoch}
+        final = last | final | {"step": solver.global_step, "epoch": solver.epoch}
         if final["status"] != "failed" and is_first:
             write_text(folder / FINAL, json.dumps(final, indent=2) + "\n")
             if solver.history:
@@ -150,11 +146,6 @@ def run(
         if mirror is not None:
             mirror.finish(final, folder / CURVES)
     return RunResult(folder, solver.history, final)
-
-
-def as_rank_0_says(communicator: Communicator, wanted: bool) -> bool:
-    """What rank 0 wants, on all ranks."""
-    return bool(communicator.broadcast(np.array([wanted], np.int8))[0])
 
 
 def preprocess(

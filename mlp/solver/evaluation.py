@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
+import numpy as np
+
+from mlp.arrays import Array
 from mlp.data import Batches, Dataset
 from mlp.losses import Loss
 from mlp.metrics import count_correct
-from mlp.network import Network
+
+
+class Evaluable(Protocol):
+    """A network, or what ranks hold of one: something that gives scores."""
+
+    dtype: np.dtype[Any]
+
+    def evaluation_step(self, x: Array) -> Array:
+        """The scores of a batch, in evaluation mode."""
 
 
 class Outcome(NamedTuple):
@@ -46,17 +57,16 @@ class Mean:
         self.__init__()  # type: ignore[misc]
 
 
-def evaluate(network: Network, loss: Loss, data: Dataset, prefix: str = "") -> dict[str, float]:
+def evaluate(network: Evaluable, loss: Loss, data: Dataset, prefix: str = "") -> dict[str, float]:
     """Mean loss and, for classes, accuracy of a network on a data set: {"<prefix>_loss", "<prefix>_accuracy"}.
 
     In evaluation mode; samples count by their weights in the loss, and alike in the accuracy.
     """
     mean = Mean()
     batches = Batches(data, min(1000, len(data)), network.dtype)
-    with loss.buffers.lending:
-        for x, y in batches.epoch():
-            scores = network.evaluation_step(x)
-            value = loss.forward(scores, y, batches.sample_weight)
-            correct = count_correct(y, scores) if data.is_classification else 0
-            mean.add(Outcome(value, loss.total, loss.weight, correct, len(x)))
+    for x, y in batches.epoch():
+        scores = network.evaluation_step(x)
+        value = loss.forward(scores, y, batches.sample_weight)
+        correct = count_correct(y, scores) if data.is_classification else 0
+        mean.add(Outcome(value, loss.total, loss.weight, correct, len(x)))
     return {name.lstrip("_"): value for name, value in mean.row(prefix, data.is_classification).items()}

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -13,14 +12,11 @@ from mlp.arrays import Array
 from mlp.checks import InputError, check_integer
 from mlp.efficiency.mixed_precision import MixedPrecision
 from mlp.losses import Loss
-from mlp.metrics import count_correct
 from mlp.network import Network
-from mlp.optim import Optimizer, Schedule, WeightAverage, clip_by_norm, clip_by_value
+from mlp.optim import Optimizer, Schedule, WeightAverage, clip_by_value
 from mlp.optim.regularizers import MaxNorm, Regularizer
 from mlp.solver.evaluation import Outcome
-
-if TYPE_CHECKING:
-    from mlp.solver.loop import Solver
+from mlp.solver.trainable import Trainable
 
 # (x, targets, rng) -> (x, targets): an augmentation, drawn anew for every batch.
 Transform = Callable[[Array, Array, np.random.Generator], tuple[Array, Array]]
@@ -40,14 +36,17 @@ class Step:
         constraint          w is brought back into the allowed set
         average             the moving average of w takes in the new w
 
-    The penalty is never part of the loss that is reported: it is reported beside it.
+    ``network`` is one, or something else to train, such as ``mlp.parallel.DataParallel``: of ``Trainable``, whose
+    methods these are. The penalty is never part of the loss that is reported: it is reported beside it. In K parts
+    a BatchNorm normalises each part by itself, so that its gradient is another one.
 
-    Raises ``InputError`` for an optimizer or average of other parameters, or an option out of range.
+    Raises ``InputError`` for an optimizer or average of other parameters, an option out of range, or one that
+    cannot be had with the network divided as it is.
     """
 
     def __init__(
         self,
-        network: Network,
+        network: Network | Trainable,
         loss: Loss,
         optimizer: Optimizer,
         *,
@@ -61,20 +60,21 @@ class Step:
         average: WeightAverage | None = None,
         precision: MixedPrecision | None = None,
     ) -> None:
-        self.network, self.loss, self.optimizer = network, loss, optimizer
+        self.model = network if isinstance(network, Trainable) else Trainable(network)
+        self.network, self.loss, self.optimizer = self.model.network, loss, optimizer
         self.transform, self.regularizer, self.schedule = transform, regularizer, schedule
         self.accumulate = check_integer("accumulate", accumulate, 1)
         self.clip_value, self.clip_norm = clip_value, clip_norm
         self.constraint, self.average, self.precision = constraint, average, precision
-        self._training_step = (precision or network).training_step
         # What a callback that watches the progress multiplies the learning rate with.
         self.lr_factor = 1.0
         self.gradient_norm = float("nan")
         for part in (optimizer, average):
-            if part is not None and part.parameters is not network.parameters:
+            if part is not None and part.parameters is not self.model.parameters:
                 raise InputError(f"{part!r} is of other parameters; make one for this network")
-        if precision is not None and precision.network is not network:
+        if precision is not None and precision.network is not self.network:
             raise InputError("the MixedPrecision is of another network; make one for this network")
+        self.model.check_options(vars(self))
 
     def __call__(
         self,
@@ -91,80 +91,36 @@ class Step:
         """
         if self.transform is not None:
             x, targets = self.transform(x, targets, rng)
-        outcome = self._gradients(x, targets, sample_weight, is_classification)
-        if np.isfinite(outcome.loss) and (self.precision is None or self.precision.unscale()):
-            outcome = outcome._replace(penalty=self._penalise())
+        outcome = self.model.gradients(
+            x, targets, self.loss,
+            sample_weight=sample_weight, parts=self.accumulate,
+            precision=self.precision, is_classification=is_classification,
+        )  # fmt: skip
+        if math.isfinite(outcome.loss) and (self.precision is None or self.precision.unscale()):
+            if self.regularizer is not None:
+                outcome = outcome._replace(penalty=self.model.penalise(self.regularizer))
             self._update(number)
         return outcome
 
-    def _gradients(self, x: Array, targets: Array, sample_weight: Array | None, is_classification: bool) -> Outcome:
-        parts = min(self.accumulate, len(x))
-        if parts == 1:
-            value, scores = self._training_step(x, targets, self.loss, sample_weight=sample_weight)
-            total, weight = self.loss.total, self.loss.weight
-            correct = count_correct(targets, scores) if is_classification else 0
-        else:
-            value, total, weight, correct = self._in_parts(parts, x, targets, sample_weight, is_classification)
-        return Outcome(value, total, weight, correct, len(x))
-
-    def _penalise(self) -> float:
-        if self.regularizer is None:
-            return 0.0
-        penalty = self.regularizer.penalty(self.network.parameters)
-        self.regularizer.add_gradient(self.network.parameters)
-        return penalty
-
-    def _in_parts(
-        self,
-        parts: int,
-        x: Array,
-        targets: Array,
-        sample_weight: Array | None,
-        is_classification: bool,
-    ) -> tuple[float, float, float, int]:
-        """The gradient of the whole batch's loss, summed over its parts and divided once."""
-        total, weight, correct = 0.0, 0.0, 0
-        bounds = np.linspace(0, len(x), parts + 1).astype(int)
-        for begin, end in pairwise(bounds):
-            part = slice(begin, end)
-            _, scores = self._training_step(
-                x[part], targets[part], self.loss,
-                sample_weight=None if sample_weight is None else sample_weight[part],
-                accumulate=bool(begin), summed=True,
-            )  # fmt: skip
-            total += self.loss.total
-            weight += self.loss.weight
-            correct += count_correct(targets[part], scores) if is_classification else 0
-        if self.loss.reduction == "sum":
-            return total, total, weight, correct
-        self.network.parameters.grad[...] *= 1 / weight if weight else 0
-        return total / (weight or 1), total, weight, correct
-
     def _update(self, number: int) -> None:
-        parameters = self.network.parameters
         if self.clip_value is not None:
-            clip_by_value(parameters, self.clip_value)
+            clip_by_value(self.model.parameters, self.clip_value)
         if self.clip_norm is not None:
-            self.gradient_norm = self._clip(self.clip_norm)
+            self.gradient_norm = self.model.clip_by_norm(self.clip_norm)
         if self.schedule is not None:
             self.optimizer.lr = self.schedule(number) * self.lr_factor
         self.optimizer.step()
-        if self.constraint is not None:
-            self.constraint.apply(parameters)
+        self.model.publish(self.constraint, self.precision)
         if self.average is not None:
             self.average.update()
 
-    def _clip(self, limit: float) -> float:
-        return clip_by_norm(self.network.parameters, limit)
-
-    def serial_state(self, solver: Solver) -> tuple[dict[str, Array], dict[str, Any]]:
-        """``solver.state_dict()``: what a step of several ranks puts together from all of them."""
-        return solver.state_dict()
-
-    def load_serial_state(self, solver: Solver, arrays: Mapping[str, Array], rest: dict[str, Any]) -> None:
-        """Continue from a ``serial_state``. Raises ``InputError`` unless it fits."""
-        solver.load_state_dict(dict(arrays), rest)
-
-    def averaged(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
         """Inside this block the network computes with the average of its weights, if there is one."""
-        return nullcontext() if self.average is None else self.average.swapped()
+        if self.average is None:
+            yield
+            return
+        with self.average.swapped():
+            self.model.publish()
+            yield
+        self.model.publish(precision=self.precision)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mlp import InputError
 from mlp.parallel import CommunicatorError, SerialCommunicator, run_threads, slice_sizes, slices
-from mlp.parallel.slices import BLOCK, reduce_in_rank_order
+from mlp.parallel.slicing import BLOCK, reduce_in_rank_order
 
 RANKS = [1, 2, 3, 4]
 each_size = pytest.mark.parametrize("size", RANKS)

@@ -12,7 +12,7 @@ from mlp.arrays import Array
 from mlp.checks import InputError
 from mlp.network import Network
 from mlp.parallel.communicator import Communicator, CommunicatorError
-from mlp.parallel.slices import slice_sizes, slices
+from mlp.parallel.slicing import slice_sizes, slices
 
 
 def slice_batch(batch: Array, communicator: Communicator, sizes: Sequence[int] | None = None) -> Array:

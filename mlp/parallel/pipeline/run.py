@@ -117,14 +117,13 @@ class Run:
     def _do(self, instruction: Instruction | OptimizerStep) -> None:
         match instruction:
             case ReceiveActivations(m, c):
-                shape = self.batch.shapes[c][m]
-                self._x = self._receive(instruction, self.chunks[c].input_memory(m, shape, self.batch.x.dtype))
+                self._x = self._receive(instruction, np.empty(self.batch.shapes[c][m], self.batch.x.dtype))
             case Forward(m, c):
                 self._forward(m, c)
             case SendActivations(_, _):
                 self._send(instruction, self._y)
             case ReceiveGradients(m, c):
-                self._grad_y = self._receive(instruction, self.chunks[c].gradient_memory(m))
+                self._grad_y = self._receive(instruction, np.empty_like(self.chunks[c].output(m)))
             case Backward(m, c):
                 self._backward(m, c)
             case SendGradients(_, _):

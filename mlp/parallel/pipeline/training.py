@@ -2,7 +2,10 @@
 
     network = Network(Linear(784, 512), ReLU(), Linear(512, 512), ReLU(), Linear(512, 10), rng=2022)
     pipeline = Pipeline(network, communicator, one_f_one_b(communicator.size, microbatches=8))
-    optimizer = SGD(pipeline.parameters, lr=0.1)
+    solver = Solver(pipeline, CrossEntropyLoss(), SGD(pipeline.parameters, lr=0.1))
+
+or, step by step,
+
     for x, y in batches:
         loss, scores = pipeline.training_step(x, y, CrossEntropyLoss(), update=optimizer.step)
 
@@ -11,16 +14,18 @@ Every rank runs this same program on the same batches, and trains what the seria
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
+from typing import ClassVar
 
 import numpy as np
 
 from mlp.arrays import Array
-from mlp.buffers import Buffers, Lending
 from mlp.checks import InputError, check_integer
+from mlp.efficiency.mixed_precision import MixedPrecision
 from mlp.layers.containers import Sequential
 from mlp.losses import Loss
+from mlp.metrics import count_correct
 from mlp.network import Network
 from mlp.parallel.communicator import MAX_TAG, Communicator
 from mlp.parallel.pipeline.chunk import Chunk
@@ -29,6 +34,7 @@ from mlp.parallel.pipeline.run import Batch, BatchLoss, Run, Shapes
 from mlp.parallel.pipeline.schedules import forward_only
 from mlp.parallel.pipeline.stage import PipelineStage
 from mlp.parallel.pipeline.timeline import Interval, Timeline, simulate
+from mlp.solver.evaluation import Outcome
 
 
 class Pipeline(PipelineStage):
@@ -56,6 +62,11 @@ class Pipeline(PipelineStage):
     training", ICML 2021, arXiv:2006.09503.
     """
 
+    refused: ClassVar[Mapping[str, str]] = {
+        "accumulate": "the microbatches of the schedule are the parts of a batch",
+        "precision": "use float32",
+    }
+
     def __init__(
         self,
         network: Network,
@@ -72,10 +83,25 @@ class Pipeline(PipelineStage):
         self._tag = 2 * (schedule.parts - 1) * schedule.microbatches
         self._shapes = Shapes(communicator, schedule, self.chunks, self._tag)
         self._forward = forward_only(schedule.stages, schedule.microbatches, schedule.chunks)
-        self._buffers = Buffers(Lending())
         self._intervals: list[Interval] = []
         self.input_gradient: Array | None = None
         self.most_in_flight = 0
+
+    def gradients(
+        self,
+        x: Array,
+        targets: Array,
+        loss: Loss,
+        *,
+        sample_weight: Array | None = None,
+        parts: int = 1,
+        precision: MixedPrecision | None = None,
+        is_classification: bool = False,
+    ) -> Outcome:
+        """As in ``Trainable``, of a whole batch, which all ranks are given alike; what it returns is alike too."""
+        value, scores = self.training_step(x, targets, loss, sample_weight=sample_weight)
+        correct = count_correct(targets, scores) if is_classification else 0
+        return Outcome(value, loss.total, loss.weight, correct, len(x))
 
     def training_step(
         self,
@@ -94,7 +120,7 @@ class Pipeline(PipelineStage):
 
         All ranks give the same batch. The first stage reads x, the last one targets and weights, the others their
         lengths. ``update`` is called on each stage when its gradients are complete. With ``input_gradient`` the
-        first stage leaves dL/dx in ``input_gradient``. The scores returned are valid until the next step.
+        first stage leaves dL/dx in ``input_gradient``.
         ``loss.total`` and ``loss.weight`` are those of the whole batch, on all ranks. ``most_in_flight`` is how
         many microbatches this stage had to remember at the same time.
 
@@ -113,11 +139,13 @@ class Pipeline(PipelineStage):
         if input_gradient and self.stage == 0:
             run.input_gradient = np.empty(x.shape, self.dtype)
 
-        numbers = np.empty(3)
+        numbers = np.empty(4)
 
         def finish() -> None:
-            numbers[:] = whole.value, whole.total, whole.weight
-            loss.total, loss.weight = self._from_last_stage(numbers)[1:].tolist()
+            # An interrupt of the run reaches every stage: that the last one has heard of it is enough.
+            numbers[:] = whole.value, whole.total, whole.weight, self._is_interrupted
+            loss.total, loss.weight, asked = self._from_last_stage(numbers)[1:].tolist()
+            self._is_stop_agreed = bool(asked)
             self._from_last_stage(scores)
             if whole.is_to_divide:
                 for g in (self.parameters.grad, run.input_gradient):
@@ -127,7 +155,7 @@ class Pipeline(PipelineStage):
                 update()
 
         run.finish = finish
-        with self.network.mode(training=True), loss.buffers.lending:
+        with self.network.mode(training=True):
             if not accumulate:
                 self.parameters.zero_grad()
             self._execute(run)
@@ -136,17 +164,17 @@ class Pipeline(PipelineStage):
         return float(numbers[0]), scores
 
     def evaluation_step(self, x: Array) -> Array:
-        """Scores of a batch in evaluation mode, on all ranks: valid until the next step."""
+        """Scores of a batch in evaluation mode, on all ranks."""
         batch, scores = self._cut(self._as_input(x))
         with self.network.mode(training=False):
             self._execute(Run(self.communicator, self._forward, self.chunks, batch, scores))
         return self._from_last_stage(scores)
 
     def scores(self, x: Array, batch_size: int = 1000) -> Array:
-        """The scores in evaluation mode, on all ranks, made in batches: the caller's own."""
+        """The scores in evaluation mode, on all ranks, made in batches."""
         batch_size = check_integer("batch_size", batch_size, 1)
         starts = range(0, max(len(x), 1), batch_size)
-        return np.concatenate([self.evaluation_step(x[i : i + batch_size]).copy() for i in starts])
+        return np.concatenate([self.evaluation_step(x[i : i + batch_size]) for i in starts])
 
     def explain_non_finite(self, x: Array) -> str:
         """Where a value that is not finite comes from, as far as a stage can know: for the messages of a solver."""
@@ -187,9 +215,7 @@ class Pipeline(PipelineStage):
         rows = [slice(begin, end) for begin, end in pairwise(bounds)]
         shapes = [self._shapes.of(x[r].shape) for r in rows]
         inputs = [list(of_chunk) for of_chunk in zip(*(shape for shape, _ in shapes), strict=True)]
-        with self._buffers.lending:
-            scores = self._buffers.empty("scores", (len(x), *shapes[0][1][1:]), self.dtype)
-        return Batch(x, rows, inputs), scores
+        return Batch(x, rows, inputs), np.empty((len(x), *shapes[0][1][1:]), self.dtype)
 
     def _from_last_stage(self, array: Array) -> Array:
         """The array of the last stage, on all of them. The last one does not wait for the others."""

@@ -10,18 +10,17 @@ from typing import Any
 import numpy as np
 
 from mlp.arrays import Array, aligned_empty
-from mlp.checks import InputError, check_number
+from mlp.checks import InputError
 from mlp.efficiency.mixed_precision import MixedPrecision
 from mlp.losses import Loss
 from mlp.network import Network
-from mlp.optim.base import Optimizer
 from mlp.optim.clipping import norm
 from mlp.optim.regularizers import MaxNorm, Regularizer
 from mlp.parallel.communicator import Communicator
 from mlp.parallel.data.replicated import DataParallel
-from mlp.parallel.sharded.state import ShardedState
+from mlp.parallel.pieces import pieces, placeholders
 from mlp.parallel.sharded.units import ShardedBody, Unit, divide
-from mlp.parameter import ParameterVector
+from mlp.parameter import ParameterVector, check_state
 from mlp.solver.evaluation import Outcome
 
 
@@ -40,7 +39,9 @@ class ShardedDataParallel(DataParallel):
     scattered unit by unit, in every microbatch.
 
         parallel = ShardedDataParallel(network, communicator, stage=3)
-        optimizer = Adam(network.parameters)            # over this rank's slice: made after the line above
+        optimizer = Adam(parallel.parameters)           # over this rank's slice: made after the line above
+        solver = Solver(parallel, loss, optimizer)      # or, step by step,
+
         outcome = parallel.training_step(slice_batch(x, communicator), slice_batch(y, communicator), loss)
         parallel.clip_by_norm(1.0)
         optimizer.step()
@@ -68,7 +69,7 @@ class ShardedDataParallel(DataParallel):
         self.units = divide(network.body, communicator.size, communicator.rank, in_one=stage == 1)
         whole = network.parameters
         self.shard = ParameterVector(p for unit in self.units for p in unit.pieces(whole.data[unit.part]))
-        self.serial = ShardedState(network, self.shard, self.units, communicator)
+        self._shapes = {p.name: p.shape for unit in self.units for p in unit.parameters}
         # Stages 1 and 2 keep all weights, stage 1 all gradients; else there is room for one unit at a time.
         largest, dtype = max(unit.size for unit in self.units), whole.dtype
         self._weight_memory = aligned_empty((whole.size if stage < 3 else largest,), dtype)
@@ -166,21 +167,9 @@ class ShardedDataParallel(DataParallel):
         """Add dR/dw to the gradient; returns R(w), the sum over the ranks. R is a sum over single numbers."""
         return float(self.communicator.all_reduce(np.array(super().penalise(regularizer))))
 
-    def global_norm(self) -> float:
+    def gradient_norm(self) -> float:
         """|g| of the gradient that is divided among the ranks: NaN or inf if an entry is."""
         return math.hypot(*self.communicator.all_gather(np.array([norm(self.shard.grad)])).tolist())
-
-    def clip_by_norm(self, limit: float) -> float:
-        """g ← g · min(1, limit / |g|) as ``mlp.optim.clip_by_norm`` does it in the serial network; returns |g|.
-
-        Raises ``InputError`` for limit < 0.
-        """
-        limit = check_number("clip_by_norm: limit", limit, 0)
-        before = self.global_norm()
-        if limit < before < math.inf:
-            g = self.shard.grad
-            g *= limit / before
-        return before
 
     def publish(self, constraint: MaxNorm | None = None, precision: MixedPrecision | None = None) -> None:
         """After an update: give all ranks the new weights, where they are to have them all, in stages 1 and 2.
@@ -204,8 +193,8 @@ class ShardedDataParallel(DataParallel):
 
         In stage 3 that takes memory for all of them, until ``reshard`` or the next training step.
         """
-        if self._weight_memory.size < self.serial.size:
-            self._weight_memory = aligned_empty((self.serial.size,), self.shard.dtype)
+        if self._weight_memory.size < self.whole_size:
+            self._weight_memory = aligned_empty((self.whole_size,), self.shard.dtype)
         for unit in self.units:
             self._gather(unit, self._weight_memory[unit.part])
         self._is_whole = True
@@ -218,21 +207,34 @@ class ShardedDataParallel(DataParallel):
             for unit in self.units:
                 self._let_go(unit)
 
-    # Checkpoints, which are those of the serial network.
+    def explain_non_finite(self, x: Array) -> str | None:
+        """Where the first value that is not finite comes from when this batch goes forward, or None."""
+        self.unshard()
+        return super().explain_non_finite(x)
+
+    # State, which is that of the whole network: all ranks put it together, and each takes its slices.
+
+    def gather_vector(self, vector: Array) -> Array:
+        whole = np.empty(self.whole_size, vector.dtype)
+        for unit in self.units:
+            self.communicator.all_gather(vector[unit.place], out=whole[unit.part], sizes=unit.sizes)
+        return whole
+
+    def take_vector(self, whole: Array) -> Array:
+        return np.concatenate([whole[unit.part][unit.mine] for unit in self.units])
 
     def state_dict(self) -> dict[str, Array]:
-        """The ``state_dict`` of the serial network, on every rank."""
-        return self.serial.gather()
+        return pieces(self.gather_vector(self.shard.data), self._shapes) | self._statistics()
 
     def load_state_dict(self, state: Mapping[str, Array]) -> None:
-        """Take this rank's slices of it. Raises ``InputError``, and changes nothing, unless it fits."""
-        self.network.load_state_dict(self.serial.take(state))
+        statistics = self._statistics()
+        check_state(state, placeholders(self._shapes, self.dtype) | statistics)
+        whole = np.concatenate([np.asarray(state[name], self.dtype).reshape(-1) for name in self._shapes])
+        self.shard.data[...] = self.take_vector(whole)
+        own = {p.name: p.data for p in self.shard}
+        self.network.load_state_dict(own | {name: state[name] for name in statistics})
         self.publish()
 
-    def optimizer_state(self, optimizer: Optimizer) -> dict[str, Array]:
-        """The optimizer's ``state_dict`` as it would be over the serial network, on every rank."""
-        return self.serial.gather_optimizer(optimizer)
-
-    def load_optimizer_state(self, optimizer: Optimizer, state: Mapping[str, Array]) -> None:
-        """Take this rank's slices of it. Raises ``InputError``, as the optimizer does, unless it fits."""
-        self.serial.load_optimizer(optimizer, state)
+    def _statistics(self) -> dict[str, Array]:
+        """Copies of the running statistics by name."""
+        return {name: array for name, array in self.network.state_dict().items() if name not in self._shapes}

@@ -11,7 +11,7 @@ from typing import Protocol
 from mlp.arrays import Array
 from mlp.layers.base import Layer
 from mlp.layers.containers import Sequential
-from mlp.parallel.slices import slice_sizes, slices
+from mlp.parallel.slicing import slice_sizes, slices
 from mlp.parameter import Parameter
 
 

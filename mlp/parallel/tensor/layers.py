@@ -45,7 +45,7 @@ from mlp.parallel.collectives import (
     ReduceScatterToSequence,
 )
 from mlp.parallel.communicator import Communicator
-from mlp.parallel.slices import slice_sizes
+from mlp.parallel.slicing import slice_sizes
 from mlp.parallel.tensor.shard import ShardedLinear
 
 

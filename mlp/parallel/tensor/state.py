@@ -28,6 +28,7 @@ from mlp.network import Network
 from mlp.optim.base import Optimizer
 from mlp.optim.clipping import norm
 from mlp.parallel.communicator import Communicator
+from mlp.parallel.pieces import pieces, placeholders
 from mlp.parallel.serial import SerialCommunicator
 from mlp.parallel.tensor.shard import ShardedLinear, gather_parts, take_part
 from mlp.parameter import check_state
@@ -71,11 +72,11 @@ def load_serial_state(network: Network, state: Mapping[str, Array]) -> None:
     Raises ``InputError``, and changes nothing, unless it fits the whole network.
     """
     axes, communicator = shard_axes(network), communicator_of(network)
-    own = {
-        name: np.broadcast_to(array.dtype.type(0), whole_shape(array.shape, axes.get(name), communicator.size))
-        for name, array in network.state_dict().items()
-    }
-    check_state(state, own)
+    expected: dict[str, Array] = {}
+    for name, array in network.state_dict().items():
+        shape = whole_shape(array.shape, axes.get(name), communicator.size)
+        expected |= placeholders({name: shape}, array.dtype)
+    check_state(state, expected)
     network.load_state_dict({n: take_part(np.asarray(a), axes.get(n), communicator) for n, a in state.items()})
 
 
@@ -84,13 +85,33 @@ def whole_shape(part: tuple[int, ...], axis: int | None, ranks: int) -> tuple[in
     return tuple(n * ranks if i == axis else n for i, n in enumerate(part))
 
 
+def whole_shapes(network: Network) -> dict[str, tuple[int, ...]]:
+    """Those of the serial network's parameters, by name."""
+    axes, ranks = shard_axes(network), communicator_of(network).size
+    return {p.name: whole_shape(p.shape, axes.get(p.name), ranks) for p in network.parameters}
+
+
+def gather_vector(network: Network, vector: Array) -> Array:
+    """One number for each parameter of the serial network, in its order, from one for each of this rank's."""
+    axes, communicator = shard_axes(network), communicator_of(network)
+    own = pieces(vector, {p.name: p.shape for p in network.parameters})
+    return np.concatenate([gather_parts(a, axes.get(n), communicator).reshape(-1) for n, a in own.items()])
+
+
+def take_vector(network: Network, whole: Array) -> Array:
+    """The way back."""
+    axes, communicator = shard_axes(network), communicator_of(network)
+    parts = pieces(whole, whole_shapes(network))
+    return np.concatenate([take_part(a, axes.get(n), communicator).reshape(-1) for n, a in parts.items()])
+
+
 def gather_optimizer_state(network: Network, optimizer: Optimizer) -> dict[str, Array]:
     """The optimizer's ``state_dict`` as the serial network's would be, on every rank; all ranks call this.
 
     An array with one number for each parameter, such as a velocity, is put together from all ranks'.
     """
     return {
-        name: _gather_vector(network, array) if array.shape == (network.parameters.size,) else array
+        name: gather_vector(network, array) if array.shape == (network.parameters.size,) else array
         for name, array in optimizer.state_dict().items()
     }
 
@@ -100,30 +121,9 @@ def load_optimizer_state(network: Network, optimizer: Optimizer, state: Mapping[
 
     Raises ``InputError``, as the optimizer does, unless it fits.
     """
-    axes, communicator = shard_axes(network), communicator_of(network)
-    shapes = [whole_shape(p.shape, axes.get(p.name), communicator.size) for p in network.parameters]
-    size = sum(map(math.prod, shapes))
-
-    def part_of(vector: Array) -> Array:
-        pieces = np.split(vector, np.cumsum([math.prod(shape) for shape in shapes])[:-1])
-        parts = [
-            take_part(piece.reshape(shape), axes.get(p.name), communicator).reshape(-1)
-            for piece, shape, p in zip(pieces, shapes, network.parameters, strict=True)
-        ]
-        return np.concatenate(parts)
-
-    optimizer.load_state_dict({n: part_of(a) if np.shape(a) == (size,) else a for n, a in state.items()})
-
-
-def _gather_vector(network: Network, vector: Array) -> Array:
-    """One number for each parameter of the serial network, in its order, from one for each of this rank's."""
-    axes, communicator = shard_axes(network), communicator_of(network)
-    pieces = np.split(vector, np.cumsum([p.size for p in network.parameters])[:-1])
-    return np.concatenate(
-        [
-            gather_parts(piece.reshape(p.shape), axes.get(p.name), communicator).reshape(-1)
-            for piece, p in zip(pieces, network.parameters, strict=True)
-        ]
+    size = sum(map(math.prod, whole_shapes(network).values()))
+    optimizer.load_state_dict(
+        {n: take_vector(network, a) if np.shape(a) == (size,) else a for n, a in state.items()}
     )
 
 

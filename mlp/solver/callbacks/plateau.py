@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mlp.arrays import Array
 from mlp.optim import ReduceOnPlateau
-from mlp.solver.callbacks.base import Callback
+from mlp.solver.callback import Callback
 from mlp.solver.callbacks.stopping import monitored
-
-if TYPE_CHECKING:
-    from mlp.solver.loop import Solver
+from mlp.solver.loop import Solver
 
 
 class LowerOnPlateau(Callback):
@@ -36,3 +34,6 @@ class LowerOnPlateau(Callback):
 
     def load_state_dict(self, state: dict[str, Array]) -> None:
         self.plateau.load_state_dict(state)
+
+    def __repr__(self) -> str:
+        return f"LowerOnPlateau({self.plateau!r}, monitor={self.monitor!r})"

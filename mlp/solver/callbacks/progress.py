@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from mlp.solver.callbacks.base import Callback
-
-if TYPE_CHECKING:
-    from mlp.solver.loop import Solver
+from mlp.solver.callback import Callback
+from mlp.solver.loop import Solver
 
 
 class Progress(Callback):
@@ -23,12 +21,12 @@ class Progress(Callback):
         # In a log file every redrawing of the bar would be another line; the lines of the epochs are enough.
         is_watched = sys.stderr.isatty() or "ipykernel" in sys.modules
         total = solver.epochs * solver.steps_per_epoch
-        self._bar = tqdm(total=total, initial=solver.step, unit="step", dynamic_ncols=True, disable=not is_watched)
+        self._bar = tqdm(total=total, initial=solver.global_step, unit="step", dynamic_ncols=True, disable=not is_watched)
         self._show(solver)
 
     def on_log(self, solver: Solver, row: dict[str, Any]) -> None:
         self._bar.set_postfix_str(f"loss {row['batch_loss']:.4f}", refresh=False)
-        self._bar.update(solver.step - self._bar.n)
+        self._bar.update(solver.global_step - self._bar.n)
 
     def on_epoch(self, solver: Solver, row: dict[str, Any]) -> None:
         numbers = ", ".join(
@@ -43,7 +41,7 @@ class Progress(Callback):
         if solver.stopped:
             self._bar.write(f"stopped early: {solver.stopped}")
         sys.stdout.flush()
-        self._bar.update(solver.step - self._bar.n)
+        self._bar.update(solver.global_step - self._bar.n)
         self._show(solver)
 
     def on_close(self, solver: Solver) -> None:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from mlp.arrays import Array
 from mlp.checks import InputError, check_integer, check_number
-from mlp.solver.callbacks.base import Callback
-
-if TYPE_CHECKING:
-    from mlp.solver.loop import Solver
+from mlp.solver.callback import Callback
+from mlp.solver.loop import Solver
 
 
 def monitored(row: Mapping[str, Any], monitor: str, who: str) -> float:
@@ -31,18 +29,23 @@ class EarlyStopping(Callback):
         solver.fit(train, test, validation)
 
     A name that ends in "accuracy" should rise, any other fall; better means by more than ``min_delta``. The best
-    weights also come back if training ends for another reason. They are those that were evaluated: with an average
-    of the weights, the average. The test set is for the final number: do not monitor it.
+    weights also come back after the last epoch. They are those that were evaluated: with an average of the weights,
+    the average. After Ctrl-C or a loss that is not finite the weights stay as they are, and training can go on;
+    ``restore(solver)`` brings back the best ones then. The test set is for the final number: do not monitor it.
 
     ``best_epoch`` (counted from 1) and ``best_value`` tell which they are. In the list of callbacks it belongs
-    before those that save.
+    before those that save. ``EarlyStopping(3)`` is ``EarlyStopping(patience=3)``.
 
     Raises ``InputError`` for patience < 1, min_delta < 0, or a column that does not exist.
 
     Prechelt, "Early stopping - but when?", 1998.
     """
 
-    def __init__(self, monitor: str = "validation_loss", patience: int = 5, min_delta: float = 0.0) -> None:
+    def __init__(
+        self, monitor: str | int = "validation_loss", patience: int = 5, min_delta: float = 0.0
+    ) -> None:
+        if not isinstance(monitor, str):  # a number of epochs can only be the patience
+            monitor, patience = "validation_loss", monitor
         self.monitor = monitor
         self.patience = check_integer("EarlyStopping: patience", patience, 1)
         self.min_delta = check_number("EarlyStopping: min_delta", min_delta, 0)
@@ -62,13 +65,17 @@ class EarlyStopping(Callback):
         if self.sign * value < self.sign * self.best_value - self.min_delta:
             self.best_value, self.best_epoch = value, int(row["epoch"])
             with solver.update.averaged():
-                self._best = solver.network.state_dict()
+                self._best = solver.model.state_dict()
         elif row["epoch"] - self.best_epoch >= self.patience:
             solver.stop(f"{self.monitor} has not improved since epoch {self.best_epoch}")
 
     def on_end(self, solver: Solver) -> None:
+        self.restore(solver)
+
+    def restore(self, solver: Solver) -> None:
+        """Give the solver's network the best weights; without any epoch it stays as it is."""
         if self._best:
-            solver.network.load_state_dict(self._best)
+            solver.model.load_state_dict(self._best)
             if solver.update.average is not None:
                 solver.update.average.restart()
 
@@ -80,3 +87,7 @@ class EarlyStopping(Callback):
         self.best_value, self.best_epoch = float(state["value"]), int(state["epoch"])
         prefix = "network."
         self._best = {n.removeprefix(prefix): a.copy() for n, a in state.items() if n.startswith(prefix)}
+
+    def __repr__(self) -> str:
+        min_delta = f", min_delta={self.min_delta:g}" if self.min_delta else ""
+        return f"EarlyStopping(monitor={self.monitor!r}, patience={self.patience}{min_delta})"

@@ -1,0 +1,139 @@
+"""What people give to a ``Solver``: taken where it can only mean one thing, else refused with what to write."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from mlp.arrays import Array
+from mlp.checks import InputError
+from mlp.data import Dataset
+from mlp.losses import Loss, make_loss
+from mlp.optim import Optimizer, make_optimizer
+from mlp.solver.callback import Callback
+from mlp.solver.step import Step
+from mlp.solver.trainable import Trainable
+
+Data = Dataset | tuple[Array, Array]
+
+STEP_OPTIONS = (
+    "transform", "accumulate", "regularizer", "clip_value", "clip_norm", "schedule", "constraint", "average",
+    "precision",
+)  # fmt: skip
+SOLVER_OPTIONS = ("epochs", "batch_size", "rng", "log_every", "callbacks", "step")
+# What other libraries call it: {there: what to write here}.
+ELSEWHERE = {
+    "epoch": "epochs",
+    "num_epochs": "epochs",
+    "n_epochs": "epochs",
+    "max_iter": "epochs",
+    "batchsize": "batch_size",
+    "verbose": "callbacks=[mlp.Progress()]",
+    "lr": "the optimizer's: SGD(network.parameters, lr=0.1)",
+    "learning_rate": "the optimizer's: SGD(network.parameters, lr=0.1)",
+    "seed": "rng",
+    "random_state": "rng",
+    "lr_scheduler": "schedule",
+    "scheduler": "schedule",
+    "validation_data": "fit's: solver.fit(train, test, validation)",
+    "shuffle": "nothing: the order is drawn from rng anew in every epoch",
+}
+
+
+def as_loss_and_optimizer(loss: Any, optimizer: Any, model: Trainable) -> tuple[Loss, Optimizer]:
+    """(loss, optimizer) from these, from their names or classes, in this order or the other one.
+
+    Raises ``InputError`` for anything else.
+    """
+    if _is_a(Optimizer, loss) or _is_a(Loss, optimizer):
+        loss, optimizer = optimizer, loss
+    if isinstance(loss, str):
+        loss = make_loss(loss)
+    elif _is_a(Loss, loss) and isinstance(loss, type):
+        loss = loss()
+    if isinstance(optimizer, str):
+        optimizer = make_optimizer(optimizer, model.parameters)
+    elif _is_a(Optimizer, optimizer) and isinstance(optimizer, type):
+        optimizer = optimizer(model.parameters)
+    if isinstance(loss, type) or not hasattr(loss, "forward"):
+        raise InputError(f"Solver: loss must be a loss such as CrossEntropyLoss(), got {loss!r}")
+    if isinstance(optimizer, type) or not hasattr(optimizer, "step"):
+        raise InputError(
+            f"Solver: optimizer must be one such as SGD(network.parameters, lr=0.1), got {optimizer!r}"
+        )
+    return loss, optimizer
+
+
+def as_callbacks(callbacks: Any) -> list[Callback]:
+    """A list of callbacks from several or one, of which classes stand for what they make without arguments."""
+    given = [callbacks] if _is_a(Callback, callbacks) else callbacks
+    if given is None:
+        given = []
+    if not isinstance(given, Iterable) or isinstance(given, str):
+        raise InputError(f"Solver: callbacks must be a list of callbacks, got {callbacks!r}")
+    made = [each() if isinstance(each, type) and issubclass(each, Callback) else each for each in given]
+    for each in made:
+        if not isinstance(each, Callback):
+            raise InputError(
+                f"Solver: callbacks must be instances of mlp.Callback, such as mlp.Progress(), got {each!r}"
+            )
+    return made
+
+
+def check_option_names(step_options: Iterable[str]) -> None:
+    """Raise ``InputError``, with what was probably meant, for an option that neither a solver nor a step has."""
+    for name in step_options:
+        if name not in STEP_OPTIONS:
+            known = [*SOLVER_OPTIONS, *STEP_OPTIONS]
+            near = [ELSEWHERE[name]] if name in ELSEWHERE else difflib.get_close_matches(name, known, n=1)
+            hint = f"write {near[0]}" if near else f"there are: {', '.join(known)}"
+            raise InputError(f"Solver: there is no option {name!r}; {hint}")
+
+
+def check_step(step: Step, network: object, loss: Loss, optimizer: Optimizer, options: Iterable[str]) -> None:
+    """Raise ``InputError`` unless the step trains what the solver was given, and no option is left over."""
+    for name, given, own in (
+        ("network", network, (step.network, step.model)),
+        ("loss", loss, (step.loss,)),
+        ("optimizer", optimizer, (step.optimizer,)),
+    ):
+        if not any(given is each for each in own):
+            raise InputError(f"Solver: step is of another {name}; give both the same, or leave step out")
+    for name in options:
+        raise InputError(f"Solver: {name} and step cannot both be given; give {name} to the Step")
+
+
+def as_data(data: Any, what: str, model: Trainable) -> Dataset:
+    """A data set that fits the network, from one or from a pair (inputs, labels)."""
+    is_pair = isinstance(data, tuple | list) and len(data) == 2
+    if not isinstance(data, Dataset) and not is_pair:
+        raise InputError(
+            f"{what} data must be a Dataset or a pair (inputs, labels), got {type(data).__name__}; "
+            "write fit((x, y)), or fit((x, y), (x_test, y_test))"
+        )
+    dataset = data if isinstance(data, Dataset) else Dataset(*data, name=what)
+    wanted = model.in_features
+    if wanted is not None and dataset.num_features != wanted:
+        raise InputError(f"{what} data have {dataset.num_features} features, the network expects {wanted}")
+    outputs = model.out_features or 0
+    # One output is enough for two classes: yes or no.
+    classes = 2 if outputs == 1 else outputs
+    fits = dataset.num_classes <= classes if dataset.is_classification else dataset.num_classes == outputs
+    if not fits:
+        kind = "classes" if dataset.is_classification else "targets"
+        raise InputError(f"{what} data have {dataset.num_classes} {kind}, the network {outputs} outputs")
+    return dataset
+
+
+def as_training_data(train: Any, test: Any) -> tuple[Any, Any]:
+    """(train, test), where fit(x, y) was written for fit((x, y)): two arrays with as many rows."""
+    if isinstance(train, np.ndarray) and isinstance(test, np.ndarray | list) and len(train) == len(test) != 2:
+        return (train, test), None
+    return train, test
+
+
+def _is_a(kind: type, thing: Any) -> bool:
+    return isinstance(thing, kind) or (isinstance(thing, type) and issubclass(thing, kind))
