@@ -63,7 +63,7 @@ COST_MODEL = {
 _HOMES = {name: f"mlp.parallel.{module}" for module, names in MODULES.items() for name in names}
 _HOMES |= {name: f"mlp.studies.cost.{module}" for module, names in COST_MODEL.items() for name in names}
 
-__all__ = sorted(_HOMES)  # noqa: PLE0605
+__all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

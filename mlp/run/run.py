@@ -98,9 +98,7 @@ def run(
     folder = resume or (new_folder(config) if is_first else Path(config.output or "runs"))
     record = LocalRecord(folder)
     fixed = {name: value for name, value in config.as_dict().items() if name not in MAY_CHANGE}
-    checkpoints = Checkpoints(
-        record, fixed, config.checkpoint_seconds, writes=is_first, agree=model.agree
-    )
+    checkpoints = Checkpoints(record, fixed, config.checkpoint_seconds, writes=is_first, agree=model.agree)
     mirror = None
     if config.tracking != "none" and is_first:
         mirror = WandbMirror(folder, config.as_dict(), config.tracking, config.project, config.group)

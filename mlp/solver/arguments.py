@@ -108,7 +108,7 @@ def check_step(step: Step, network: object, loss: Loss, optimizer: Optimizer, op
 
 def as_data(data: Any, what: str, model: Trainable) -> Dataset:
     """A data set that fits the network, from one or from a pair (inputs, labels)."""
-    is_pair = isinstance(data, tuple | list) and len(data) == 2
+    is_pair = isinstance(data, tuple | list) and len(data) == 2 and not np.isscalar(data[0])
     if not isinstance(data, Dataset) and not is_pair:
         raise InputError(
             f"{what} data must be a Dataset or a pair (inputs, labels), got {type(data).__name__}; "

@@ -25,7 +25,7 @@ from mlp.solver.arguments import (
     check_step,
 )
 from mlp.solver.callback import Callback
-from mlp.solver.evaluation import Mean, evaluate
+from mlp.solver.evaluation import evaluate
 from mlp.solver.history import History
 from mlp.solver.interrupt import deferred_interrupts
 from mlp.solver.state import Training
@@ -192,7 +192,9 @@ class Solver(Training):
             for name, data in watched.items():
                 row |= evaluate(self.model, self.loss, data, name)
                 if not math.isfinite(row[f"{name}_loss"]):
-                    raise self._not_finite(row[f"{name}_loss"], f"on the {name} data", data.arrays(self.model.dtype)[0])
+                    raise self._not_finite(
+                        row[f"{name}_loss"], f"on the {name} data", data.arrays(self.model.dtype)[0]
+                    )
         return row
 
     def _not_finite(self, loss: float, where: str, x: Array) -> NotFinite:

@@ -1,4 +1,4 @@
-"""Where a training stands: all that its next step depends on besides settings and data, to save and to bring back."""
+"""Where a training stands: what its next step depends on besides settings and data, to save and to bring back."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ class Trainable:
         regularizer.add_gradient(self.parameters)
         return penalty
 
-    def gradient_norm(self) -> float:
+    def global_norm(self) -> float:
         """|g| for the gradient g of all parameters of the whole network: NaN or inf if an entry is."""
         return norm(self.parameters.grad)
 
@@ -133,7 +133,7 @@ class Trainable:
         Raises ``InputError`` for limit < 0.
         """
         limit = check_number("clip_by_norm: limit", limit, 0)
-        before = self.gradient_norm()
+        before = self.global_norm()
         if limit < before < math.inf:
             self.parameters.grad[...] *= limit / before
         return before

@@ -130,7 +130,7 @@ def exercise(case: Case, communicator: Communicator) -> dict[str, np.ndarray]:
 def whole_gradient(parallel: DataParallel) -> dict[str, np.ndarray]:
     """By name, in the shape of the parameter."""
     g, shapes = parallel.network.parameters.grad, {p.name: p.shape for p in build().parameters}
-    whole = parallel.serial.gather_vector(g) if isinstance(parallel, ShardedDataParallel) else g
+    whole = parallel.gather_vector(g)
     pieces = np.split(whole, np.cumsum([np.prod(shape) for shape in shapes.values()])[:-1])
     return {n: piece.reshape(shape).copy() for (n, shape), piece in zip(shapes.items(), pieces, strict=True)}
 

@@ -49,18 +49,16 @@ def everything(network: Network) -> dict:
     }  # fmt: skip
 
 
-def make_solver(communicator=None, stage=0, optimizer=Adam, epochs=3, options=everything, **more) -> Solver:
+def make_solver(communicator=None, stage=0, optimizer=Adam, epochs=3, options=everything, shares=None) -> Solver:
     """The serial one, or with a communicator that of a rank."""
-    network, loss = build(), CrossEntropyLoss()
-    parallel = None
-    if communicator is not None:
-        parallel = make_parallel(network, communicator, stage)
+    network = build()
+    model = network if communicator is None else make_parallel(network, communicator, stage)
+    if shares is not None:
+        model.shares = model.check_shares(shares)
     chosen = optimizer(network.parameters, lr=0.05)
-    step_options = options(network)
-    solver = Solver(network, loss, chosen, epochs=epochs, batch_size=10, rng=4, **step_options)
-    if parallel is not None:
-        solver.update = DataParallelStep(parallel, loss, chosen, **step_options, **more)
-    return solver
+    return Solver(
+        model, CrossEntropyLoss(), chosen, epochs=epochs, batch_size=10, rng=4, **options(network)
+    )  # fmt: skip
 
 
 def trained(solver: Solver) -> dict[str, np.ndarray]:
@@ -69,8 +67,6 @@ def trained(solver: Solver) -> dict[str, np.ndarray]:
     rows = {
         f"{name} {i}": np.array(v) for i, row in enumerate(history) for name, v in row.items() if name not in TIMES
     }
-    if isinstance(solver.update, DataParallelStep):
-        return rows | solver.update.serial_state(solver)[0]
     return rows | solver.state_dict()[0]
 
 
@@ -103,9 +99,8 @@ class TestIsTheSerialSolver:
                 def broadcast(self, array, root=0):
                     return array
 
-            parallel = DataParallel(network, Three())
-            step = DataParallelStep(parallel, CrossEntropyLoss(), SGD(network.parameters), shares=shares)
-            return [step.slice_sizes(rows) for rows in (10, 3, 1, 0)]
+            parallel = DataParallel(network, Three(), shares=shares)
+            return [parallel.slice_sizes(rows) for rows in (10, 3, 1, 0)]
 
         assert sizes(None) == [(4, 3, 3), (1, 1, 1), (1, 0, 0), (0, 0, 0)]
         assert sizes((2, 1, 1)) == [(5, 3, 2), (2, 0, 1), (0, 1, 0), (0, 0, 0)]
@@ -138,13 +133,9 @@ class TestCheckpoints:
         def run(place, epochs, start):
             def program(communicator=None):
                 solver = make_solver(communicator, place[1] if place else 0, epochs=epochs)
-                step = solver.update
-                if start is not None and place:
-                    step.load_serial_state(solver, *start)
-                elif start is not None:
+                if start is not None:
                     solver.load_state_dict(*start)
-                results = trained(solver)
-                return results, step.serial_state(solver) if place else solver.state_dict()
+                return trained(solver), solver.state_dict()
 
             return run_threads(program, place[0], time_limit=LIMIT) if place else [program()]
 
@@ -156,10 +147,10 @@ class TestCheckpoints:
     def test_another_architecture_is_refused(self, stage):
         def program(communicator):
             solver = make_solver(communicator, stage)
-            arrays, rest = solver.update.serial_state(solver)
+            arrays, rest = solver.state_dict()
             arrays["network/0.weight"] = arrays["network/0.weight"][:, :4]
             with pytest.raises(InputError, match="another architecture"):
-                solver.update.load_serial_state(solver, arrays, rest)
+                solver.load_state_dict(arrays, rest)
 
         run_threads(program, 2)
 
@@ -171,14 +162,12 @@ class TestMixedPrecision:
 
         def fit(communicator=None, scale=8.0):
             network = Network(Linear(5, 16), Tanh(), Linear(16, 3), rng=1, init="auto")
-            loss, parallel = CrossEntropyLoss(), None
-            if communicator is not None:
-                parallel = make_parallel(network, communicator, stage)
+            model = network if communicator is None else make_parallel(network, communicator, stage)
             optimizer = SGD(network.parameters, lr=0.5)
             precision = MixedPrecision(network, LossScaler(scale))
-            solver = Solver(network, loss, optimizer, epochs=5, batch_size=10, rng=4, precision=precision)
-            if parallel is not None:
-                solver.update = DataParallelStep(parallel, loss, optimizer, precision=precision)
+            solver = Solver(
+                model, CrossEntropyLoss(), optimizer, epochs=5, batch_size=10, rng=4, precision=precision
+            )
             row = solver.fit(TRAIN)[-1]
             return row["train_loss"], row["loss_scale"], row["skipped_steps"]
 
@@ -202,7 +191,7 @@ class TestNotFinite:
         def fit(communicator):
             solver = make_solver(communicator, stage, options=lambda network: {})
             solver.network.load_state_dict({n: a * 0 + 5 for n, a in solver.network.state_dict().items()})
-            solver.update.parallel.publish()
+            solver.model.publish()
             with pytest.raises(NotFinite, match=r"the output of layer 0 Linear\(5, 8\) is not finite"):
                 solver.fit((x, TRAIN.labels))
             return solver.step
@@ -214,21 +203,22 @@ class TestNotFinite:
 class TestRefusals:
     @pytest.mark.parametrize("shares", [(1, 1), (0,), ()])
     def test_shares(self, shares):
-        network = build()
-        parallel = DataParallel(network, SerialCommunicator())
         with pytest.raises(InputError, match="shares must be 1 numbers, one a rank, with a sum above 0"):
-            DataParallelStep(parallel, CrossEntropyLoss(), SGD(network.parameters), shares=shares)
+            DataParallel(build(), SerialCommunicator(), shares=shares)
 
     def test_an_optimizer_made_before_the_network_was_sharded(self):
         network = build()
         optimizer = SGD(network.parameters)
         parallel = ShardedDataParallel(network, SerialCommunicator())
         with pytest.raises(InputError, match="is of other parameters"):
-            DataParallelStep(parallel, CrossEntropyLoss(), optimizer)
+            Step(parallel, CrossEntropyLoss(), optimizer)
 
-    def test_it_is_a_step(self):
+    def test_the_step_by_its_earlier_name(self):
         network = build()
-        step = DataParallelStep(
-            DataParallel(network, SerialCommunicator()), CrossEntropyLoss(), SGD(network.parameters)
-        )
+        parallel = DataParallel(network, SerialCommunicator())
+        optimizer, loss = SGD(network.parameters), CrossEntropyLoss()
+        step = DataParallelStep(parallel, loss, optimizer, shares=(3,), clip_norm=1.0)
+        solver = Solver(network, loss, optimizer, step=step)
+        assert solver.model is parallel
+        assert parallel.shares == [3]
         assert isinstance(step, Step)

@@ -205,7 +205,7 @@ def test_fit_again_goes_on():
     straight = make_solver(epochs=4)
     straight.fit(samples(), samples(seed=1))
     in_parts = make_solver(epochs=1)
-    for epochs in (1, 3, 3, 4):
+    for epochs in (1, 3, 4):
         in_parts.epochs = epochs
         history = in_parts.fit(Dataset(*samples()), samples(seed=1))
         assert len(history) == epochs

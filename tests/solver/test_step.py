@@ -217,5 +217,5 @@ def test_an_average_of_other_parameters_is_refused():
 
 
 def test_an_unknown_option_is_refused():
-    with pytest.raises(TypeError, match="shedule"):
+    with pytest.raises(InputError, match="there is no option 'shedule'; write schedule"):
         make_solver(shedule=cosine(0.1, 3))

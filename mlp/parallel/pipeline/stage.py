@@ -51,7 +51,7 @@ class PipelineStage(SharedTraining):
         for name, array in network.state_dict().items():
             self._whole |= placeholders({name: array.shape}, array.dtype)
         self._stage_of = {name: stages[int(name.partition(".")[0])] for name in self._whole}
-        self._shapes = {p.name: p.shape for p in network.parameters}
+        self._parameter_shapes = {p.name: p.shape for p in network.parameters}
         self.network = self._copy(network)
         self._own = self._rename()
 
@@ -86,7 +86,7 @@ class PipelineStage(SharedTraining):
         """Add dR/dw to the gradient; returns R(w), the sum over the stages."""
         return float(self.communicator.all_reduce(np.array(super().penalise(regularizer))))
 
-    def gradient_norm(self) -> float:
+    def global_norm(self) -> float:
         """|g| for the gradient g of all parameters of all stages, on all ranks, which all call this."""
         norms = self.communicator.all_gather(np.array([norm(self.parameters.grad)]), sizes=[1] * self.stages)
         return math.hypot(*norms.tolist())
@@ -103,10 +103,12 @@ class PipelineStage(SharedTraining):
 
     def gather_vector(self, vector: Array) -> Array:
         own = pieces(vector, {p.name: p.shape for p in self.parameters})
-        return np.concatenate([self._from_owner(name, own, vector.dtype).reshape(-1) for name in self._shapes])
+        return np.concatenate(
+            [self._from_owner(name, own, vector.dtype).reshape(-1) for name in self._parameter_shapes]
+        )
 
     def take_vector(self, whole: Array) -> Array:
-        parts = pieces(whole, self._shapes)
+        parts = pieces(whole, self._parameter_shapes)
         return np.concatenate([parts[p.name].reshape(-1) for p in self.parameters])
 
     def _from_owner(self, name: str, own: Mapping[str, Array], dtype: np.dtype[Any]) -> Array:

@@ -68,7 +68,7 @@ def wire_bytes_per_step(
         stage 2    m + 1      a reduce-scatter in each microbatch
         stage 3    3 m        in each microbatch an all-gather for each pass, and a reduce-scatter
 
-    so 2, 2, 2, 3 without accumulation. The loss takes some 40 bytes more. Raises ``InputError`` for another stage.
+    so 2, 2, 2, 3 without accumulation. The loss takes some 50 bytes more. Raises ``InputError`` for another stage.
     """
     check_stage(stage)
     vectors = {0: 2, 1: 2, 2: microbatches + 1, 3: 3 * microbatches}[stage]

@@ -94,7 +94,7 @@ class ShardedDataParallel(DataParallel):
     # What happens to a unit.
 
     @contextmanager
-    def weights(self, unit: Unit) -> Iterator[None]:
+    def gathered(self, unit: Unit) -> Iterator[None]:
         """Inside this block the unit has its values: all-gathered, unless they stay on every rank."""
         if self._is_whole:
             yield
@@ -106,7 +106,7 @@ class ShardedDataParallel(DataParallel):
             self._let_go(unit)
 
     @contextmanager
-    def gradients(self, unit: Unit) -> Iterator[None]:
+    def scattered(self, unit: Unit) -> Iterator[None]:
         """Inside this block the unit has room for gradients, which at its end are added to the ranks' slices."""
         if self.stage == 1:  # after the last microbatch, all at once
             yield
@@ -167,7 +167,7 @@ class ShardedDataParallel(DataParallel):
         """Add dR/dw to the gradient; returns R(w), the sum over the ranks. R is a sum over single numbers."""
         return float(self.communicator.all_reduce(np.array(super().penalise(regularizer))))
 
-    def gradient_norm(self) -> float:
+    def global_norm(self) -> float:
         """|g| of the gradient that is divided among the ranks: NaN or inf if an entry is."""
         return math.hypot(*self.communicator.all_gather(np.array([norm(self.shard.grad)])).tolist())
 

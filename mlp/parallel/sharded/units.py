@@ -95,10 +95,10 @@ def group_layers(layers: tuple[Layer, ...]) -> list[tuple[Layer, ...]]:
 class Memory(Protocol):
     """Who sees to it that a unit's parameters are there when they are needed."""
 
-    def weights(self, unit: Unit) -> AbstractContextManager[None]:
+    def gathered(self, unit: Unit) -> AbstractContextManager[None]:
         """Inside this block the unit has its values."""
 
-    def gradients(self, unit: Unit) -> AbstractContextManager[None]:
+    def scattered(self, unit: Unit) -> AbstractContextManager[None]:
         """Inside this block the unit has room for its gradients, which are summed over the ranks at its end."""
 
 
@@ -113,20 +113,20 @@ class ShardedBody(Sequential):
 
     def forward(self, x: Array) -> Array:
         for unit in self.units:
-            with self.memory.weights(unit):
+            with self.memory.gathered(unit):
                 x = unit.layers.forward(x)
         return x
 
     def backward(self, grad_y: Array) -> Array:
         for unit in reversed(self.units):
-            with self.memory.weights(unit), self.memory.gradients(unit):
+            with self.memory.gathered(unit), self.memory.scattered(unit):
                 grad_y = unit.layers.backward(grad_y)
         return grad_y
 
     def backward_parameters(self, grad_y: Array) -> None:
         first, *others = self.units
         for unit in reversed(others):
-            with self.memory.weights(unit), self.memory.gradients(unit):
+            with self.memory.gathered(unit), self.memory.scattered(unit):
                 grad_y = unit.layers.backward(grad_y)
-        with self.memory.weights(first), self.memory.gradients(first):
+        with self.memory.gathered(first), self.memory.scattered(first):
             first.layers.backward_parameters(grad_y)

@@ -63,7 +63,7 @@ class TensorParallel(DataParallel):
         return outcome
 
     def penalise(self, regularizer: Regularizer) -> float:
-        """Add dR/dw to the gradient; returns R(w), a sum over single numbers, of which replicated ones count once."""
+        """Add dR/dw to the gradient; returns R(w), in which replicated numbers count once."""
         axes = shard_axes(self.network)
         divided, replicated = (
             regularizer.penalty([p for p in self.parameters if (p.name in axes) is is_divided])
@@ -72,7 +72,7 @@ class TensorParallel(DataParallel):
         regularizer.add_gradient(self.parameters)
         return replicated + float(self.row.all_reduce(np.array(divided)))
 
-    def gradient_norm(self) -> float:
+    def global_norm(self) -> float:
         return global_norm(self.network)
 
     def agree(self, wanted: bool) -> bool:

@@ -21,7 +21,9 @@ class Progress(Callback):
         # In a log file every redrawing of the bar would be another line; the lines of the epochs are enough.
         is_watched = sys.stderr.isatty() or "ipykernel" in sys.modules
         total = solver.epochs * solver.steps_per_epoch
-        self._bar = tqdm(total=total, initial=solver.global_step, unit="step", dynamic_ncols=True, disable=not is_watched)
+        self._bar = tqdm(
+            total=total, initial=solver.global_step, unit="step", dynamic_ncols=True, disable=not is_watched
+        )
         self._show(solver)
 
     def on_log(self, solver: Solver, row: dict[str, Any]) -> None:

@@ -41,9 +41,7 @@ class EarlyStopping(Callback):
     Prechelt, "Early stopping - but when?", 1998.
     """
 
-    def __init__(
-        self, monitor: str | int = "validation_loss", patience: int = 5, min_delta: float = 0.0
-    ) -> None:
+    def __init__(self, monitor: str | int = "validation_loss", patience: int = 5, min_delta: float = 0.0) -> None:
         if not isinstance(monitor, str):  # a number of epochs can only be the patience
             monitor, patience = "validation_loss", monitor
         self.monitor = monitor
