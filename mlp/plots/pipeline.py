@@ -46,7 +46,7 @@ def plot_pipeline(timelines: Timeline | Mapping[str, Timeline], unit: str = "") 
 
 def draw_pass(ax: Any, timeline: Timeline, interval: Interval) -> None:
     """One bar, with its number if there is room."""
-    instruction = interval.instruction
+    instruction: Any = interval.instruction
     kind = type(instruction).__name__
     colour, label = COLOURS[kind]
     place = {"y": interval.stage, "width": interval.length, "left": interval.start - timeline.start, "height": 0.9}

@@ -43,7 +43,7 @@ class EarlyStopping(Callback):
 
     def __init__(self, monitor: str | int = "validation_loss", patience: int = 5, min_delta: float = 0.0) -> None:
         if not isinstance(monitor, str):  # a number of epochs can only be the patience
-            monitor, patience = "validation_loss", monitor
+            patience, monitor = monitor, "validation_loss"
         self.monitor = monitor
         self.patience = check_integer("EarlyStopping: patience", patience, 1)
         self.min_delta = check_number("EarlyStopping: min_delta", min_delta, 0)
