@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -35,11 +35,6 @@ from mlp.run.config import MOVING, RunConfig
 from mlp.run.settings import shorten
 from mlp.solver.adversarial import FGSM, MaskSalient
 from mlp.solver.callbacks import Callback, EarlyStopping, LowerOnPlateau
-from mlp.solver.trainable import Trainable
-
-if TYPE_CHECKING:
-    from mlp.parallel.communicator import Communicator
-    from mlp.parallel.division import Division
 
 NORMALIZATIONS = {"BatchNorm": BatchNorm, "LayerNorm": LayerNorm, "RMSNorm": RMSNorm}
 
@@ -209,36 +204,6 @@ def _make_transforms(config: RunConfig, network: Network, loss: Loss, train: Dat
 def _first_moving(config: RunConfig) -> str:
     name = next(name for name in MOVING if getattr(config, name))
     return f"{name}: got {getattr(config, name)!r}"
-
-
-def check_ranks(config: RunConfig, communicator: Communicator | None) -> None:
-    """Raise ``InputError``, naming the way to start it, unless there are as many processes as configured."""
-    if communicator is not None or is_divided(config):
-        make_division(config).check_ranks(1 if communicator is None else communicator.size)
-
-
-def is_divided(config: RunConfig) -> bool:
-    """Whether the run is one of several processes."""
-    return config.data_parallel * config.tensor_parallel * config.pipeline_stages > 1
-
-
-def make_division(config: RunConfig) -> Division:
-    """How the processes of the run divide their work."""
-    from mlp.parallel.division import Division  # a run of one process needs nothing of it
-
-    return Division(
-        config.data_parallel,
-        config.tensor_parallel,
-        config.pipeline_stages,
-        config.microbatches,
-        config.pipeline_schedule,
-        config.shard,
-    )
-
-
-def make_model(config: RunConfig, network: Network, communicator: Communicator | None) -> Trainable:
-    """The network as the solver trains it: with several processes, this one's part of it."""
-    return Trainable(network) if communicator is None else make_division(config).divide(network, communicator)
 
 
 def make_callbacks(config: RunConfig) -> tuple[Callback, ...]:

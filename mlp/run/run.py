@@ -20,18 +20,17 @@ from mlp.diagnosis.activity import GradientFlow, NeuronActivity
 from mlp.files import make_folder, write_text
 from mlp.plots import save_figure
 from mlp.run.building import (
-    check_ranks,
     hold_out,
     make_callbacks,
     make_configured_loss,
     make_configured_optimizer,
-    make_model,
     make_network,
     make_preprocessing,
     make_step_options,
     take_samples,
 )
 from mlp.run.config import RunConfig
+from mlp.run.dividing import check_ranks, make_model
 from mlp.run.record import CHECKPOINT, Checkpoints, LocalRecord
 from mlp.run.tracking import WandbMirror
 from mlp.run.yaml_files import to_yaml

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -50,21 +50,22 @@ def as_loss_and_optimizer(loss: Any, optimizer: Any, model: Trainable) -> tuple[
     """
     if _is_a(Optimizer, loss) or _is_a(Loss, optimizer):
         loss, optimizer = optimizer, loss
-    if isinstance(loss, str):
-        loss = make_loss(loss)
-    elif _is_a(Loss, loss) and isinstance(loss, type):
-        loss = loss()
-    if isinstance(optimizer, str):
-        optimizer = make_optimizer(optimizer, model.parameters)
-    elif _is_a(Optimizer, optimizer) and isinstance(optimizer, type):
-        optimizer = optimizer(model.parameters)
-    if isinstance(loss, type) or not hasattr(loss, "forward"):
+    loss = _made(loss, make_loss)
+    optimizer = _made(optimizer, make_optimizer, model.parameters)
+    if not hasattr(loss, "forward"):
         raise InputError(f"Solver: loss must be a loss such as CrossEntropyLoss(), got {loss!r}")
-    if isinstance(optimizer, type) or not hasattr(optimizer, "step"):
+    if not hasattr(optimizer, "step"):
         raise InputError(
             f"Solver: optimizer must be one such as SGD(network.parameters, lr=0.1), got {optimizer!r}"
         )
     return loss, optimizer
+
+
+def _made(thing: Any, by_name: Callable[..., Any], *arguments: Any) -> Any:
+    """What a name or a class stands for; anything else as it is."""
+    if isinstance(thing, str):
+        return by_name(thing, *arguments)
+    return thing(*arguments) if isinstance(thing, type) and issubclass(thing, Loss | Optimizer) else thing
 
 
 def as_callbacks(callbacks: Any) -> list[Callback]:
@@ -115,17 +116,22 @@ def as_data(data: Any, what: str, model: Trainable) -> Dataset:
             "write fit((x, y)), or fit((x, y), (x_test, y_test))"
         )
     dataset = data if isinstance(data, Dataset) else Dataset(*data, name=what)
-    wanted = model.in_features
-    if wanted is not None and dataset.num_features != wanted:
-        raise InputError(f"{what} data have {dataset.num_features} features, the network expects {wanted}")
-    outputs = model.out_features or 0
+    if model.in_features not in (None, dataset.num_features):
+        raise InputError(
+            f"{what} data have {dataset.num_features} features, the network expects {model.in_features}"
+        )
+    check_outputs(dataset, what, model.out_features or 0)
+    return dataset
+
+
+def check_outputs(dataset: Dataset, what: str, outputs: int) -> None:
+    """Raise ``InputError`` unless so many outputs can say what the data set asks for."""
     # One output is enough for two classes: yes or no.
     classes = 2 if outputs == 1 else outputs
     fits = dataset.num_classes <= classes if dataset.is_classification else dataset.num_classes == outputs
     if not fits:
         kind = "classes" if dataset.is_classification else "targets"
         raise InputError(f"{what} data have {dataset.num_classes} {kind}, the network {outputs} outputs")
-    return dataset
 
 
 def as_training_data(train: Any, test: Any) -> tuple[Any, Any]:

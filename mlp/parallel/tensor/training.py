@@ -98,20 +98,23 @@ def divide_layers(network: Network, communicator: Communicator) -> Network:
     all ranks. Raises ``InputError`` for other layers between the two than elementwise ones without parameters, and
     hidden sizes that the ranks do not divide.
     """
-    layers: list[Layer] = []
-    first: Linear | None = None
     places = [i for i, layer in enumerate(network) if isinstance(layer, Linear)]
-    paired = set(places[: len(places) // 2 * 2])
+    columns = dict(zip(places[::2], places[1::2], strict=False))  # place of a first layer -> that of its partner
+    layers: list[Layer] = []
+    end = -1  # until where layers work on a part
     for i, layer in enumerate(network.body.astype(network.dtype).layers):
-        if i in paired and isinstance(layer, Linear):
-            kind = RowParallelLinear if first else ColumnParallelLinear
-            layers.append(kind.from_serial(layer, communicator))
-            first = None if first else layer
-            continue
-        whole = isinstance(layer, Softmax | LogSoftmax) or layer.children() or layer.parameters()
-        if first and (whole or layer.generators() or layer.statistics()):
-            raise InputError(
-                f"tensor parallelism: {layer!r} between two Linear layers cannot work on a part of them"
-            )
+        if i in columns and isinstance(layer, Linear):
+            layer, end = ColumnParallelLinear.from_serial(layer, communicator), columns[i]
+        elif i == end and isinstance(layer, Linear):
+            layer = RowParallelLinear.from_serial(layer, communicator)
+        elif i < end:
+            check_between(layer)
         layers.append(layer)
     return Network(*layers, dtype=network.dtype)
+
+
+def check_between(layer: Layer) -> None:
+    """Raise ``InputError`` unless the layer makes of some features what it makes of them among others."""
+    is_whole = isinstance(layer, Softmax | LogSoftmax) or layer.children() or layer.parameters()
+    if is_whole or layer.generators() or layer.statistics():
+        raise InputError(f"tensor parallelism: {layer!r} between two Linear layers cannot work on a part of them")
