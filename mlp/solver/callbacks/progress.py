@@ -9,6 +9,15 @@ from mlp.solver.callback import Callback
 from mlp.solver.loop import Solver
 
 
+def progress_bar(total: int, unit: str, initial: int = 0) -> Any:
+    """A tqdm bar on a terminal or in a notebook, and one that draws nothing elsewhere."""
+    from tqdm import tqdm
+
+    # In a log file every redrawing of the bar would be another line.
+    is_watched = sys.stderr.isatty() or "ipykernel" in sys.modules
+    return tqdm(total=total, initial=initial, unit=unit, dynamic_ncols=True, disable=not is_watched)
+
+
 class Progress(Callback):
     """A line for every epoch, and, on a terminal or in a notebook, a tqdm bar over all steps. Needs tqdm."""
 
@@ -16,14 +25,8 @@ class Progress(Callback):
         self._bar: Any = None
 
     def on_start(self, solver: Solver) -> None:
-        from tqdm import tqdm
-
-        # In a log file every redrawing of the bar would be another line; the lines of the epochs are enough.
-        is_watched = sys.stderr.isatty() or "ipykernel" in sys.modules
         total = solver.epochs * solver.steps_per_epoch
-        self._bar = tqdm(
-            total=total, initial=solver.global_step, unit="step", dynamic_ncols=True, disable=not is_watched
-        )
+        self._bar = progress_bar(total, "step", initial=solver.global_step)
         self._show(solver)
 
     def on_log(self, solver: Solver, row: dict[str, Any]) -> None:
