@@ -110,20 +110,27 @@ def _unwanted(name: str, changed: datetime, rubric: Rubric) -> str:
     return "the rubric ignores it" if any(fnmatch.fnmatch(name, p) for p in rubric.ignore) else ""
 
 
-def _files_of(path: Path) -> Iterator[tuple[str, datetime, Callable[[], bytes]]]:
-    """Name, time of the last change and content of all files in a folder or zip, or of the one file."""
+File = tuple[str, datetime, Callable[[], bytes]]  # its name, the time of its last change, and what reads it
+
+
+def _files_of(path: Path) -> Iterator[File]:
+    """All files in a folder or zip, or the one file; none that is larger than code can be."""
     if path.suffix == ".zip":
-        with zipfile.ZipFile(path) as archive:
-            for info in archive.infolist():
-                pure = PurePosixPath(info.filename)
-                outside = pure.is_absolute() or ".." in pure.parts
-                if not info.is_dir() and not outside and info.file_size <= MAX_FILE:
-                    yield info.filename, datetime(*info.date_time), partial(archive.read, info)
+        yield from _files_of_zip(path)
         return
     for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
         if file.is_file() and not file.is_symlink() and file.stat().st_size <= MAX_FILE:
             changed = datetime.fromtimestamp(file.stat().st_mtime)
             yield file.relative_to(path).as_posix() if path.is_dir() else _own_name(file), changed, file.read_bytes
+
+
+def _files_of_zip(path: Path) -> Iterator[File]:
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            pure = PurePosixPath(info.filename)
+            outside = pure.is_absolute() or ".." in pure.parts
+            if not info.is_dir() and not outside and info.file_size <= MAX_FILE:
+                yield info.filename, datetime(*info.date_time), partial(archive.read, info)
 
 
 def _own_name(file: Path) -> str:
