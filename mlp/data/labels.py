@@ -32,53 +32,63 @@ def read_labels(
 ) -> Labels:
     """Labels of any accepted kind in the form that a data set keeps; see ``Dataset`` for the kinds."""
     names = None if classes is None else _class_names(classes, num_classes, where)
+    number = num_classes if names is None else len(names)
+    values = _label_array(labels, samples, where)
+    if soft:
+        rows = _soft_rows(values, number, where)
+        return Labels(rows, rows.shape[1], names, True)
+    values = _one_each(values, where)
+    if values.dtype.kind == "U" and values.ndim == 1:
+        names = names or _class_names(np.unique(values).tolist(), num_classes, where)
+        return Labels(encode(values, names, where), len(names), names, True)
+    if number is not None and values.ndim == 1 and is_whole(values):
+        values = values.astype(np.intp)
+    if values.dtype.kind in "iu":
+        return Labels(*_class_labels(values, number, where), names, True)
+    if names is not None:
+        raise InputError(f"{where}: classes are given, but the labels are the targets of a regression")
+    rows = _float_rows(_targets(values, where), number, "targets", where)
+    return Labels(rows, rows.shape[1], None, False)
+
+
+def _label_array(labels: ArrayLike, samples: int, where: str) -> Array:
     values = plain_array(f"{where}: labels", labels)
     if values.dtype.kind not in "buifU":
         raise InputError(f"{where}: labels must be integers, names or real numbers, got dtype {values.dtype}")
     if values.ndim == 0 or len(values) != samples:
         raise InputError(f"{where}: {samples} inputs but labels of shape {values.shape}")
-    number = num_classes if names is None else len(names)
-    if soft:
-        rows = values.astype(np.float32) if values.dtype.kind in "biu" and values.ndim == 2 else values
-        rows = _float_rows(rows, number, "distributions", where)
-        check_distributions(rows, where)
-        return Labels(rows, rows.shape[1], names, True)
-    values = _one_each(values, number is not None, where)
-    if values.dtype.kind == "U" and values.ndim == 1:
-        names = names or _class_names(np.unique(values).tolist(), num_classes, where)
-        return Labels(encode(values, names, where), len(names), names, True)
-    if values.dtype.kind in "iu":
-        return Labels(*_class_labels(values, number, where), names, True)
-    if names is not None:
-        raise InputError(f"{where}: classes are given, but the labels are the targets of a regression")
-    rows = _float_rows(values, number, "targets", where)
-    return Labels(rows, rows.shape[1], None, False)
+    return values
 
 
-def _one_each(values: Array, are_classes: bool, where: str) -> Array:
-    """Classes as (n,), integers or names, or targets as (n, k): what labels of other forms can only mean."""
-    if values.ndim == 2 and values.shape[1] == 1 and values.dtype.kind != "f":
-        values = values[:, 0]
+def _one_each(values: Array, where: str) -> Array:
+    """Classes as (n,) from booleans, a column (n, 1), or one-hot rows of integers (n, K); else as they are."""
     if values.dtype.kind == "b":
         values = values.astype(np.intp)
-    if values.dtype.kind in "iu" and values.ndim == 2:
-        wrong = np.flatnonzero(((values != 0) & (values != 1)).any(axis=1) | (values.sum(axis=1) != 1))
-        if wrong.size:
-            raise InputError(
-                f"{where}: integer labels of shape {values.shape} must be one-hot rows, sample {wrong[0]} is "
-                f"{values[wrong[0]]}; classes have shape (n,), and the targets of a regression are floats"
-            )
-        return values.argmax(axis=1)
-    if values.dtype.kind == "f" and values.ndim == 1:
-        if are_classes and is_whole(values):
-            return values.astype(np.intp)
-        if is_whole(values):
-            raise InputError(
-                f"{where}: labels of shape {values.shape} in {values.dtype} may be classes or the targets of a "
-                "regression; give y.astype(int) for classes, y[:, None] for targets"
-            )
-        return values[:, np.newaxis]
-    return values
+    if values.ndim != 2 or values.dtype.kind == "f":
+        return values
+    if values.shape[1] == 1:
+        return values[:, 0]
+    if values.dtype.kind == "U":
+        return values
+    wrong = np.flatnonzero(((values != 0) & (values != 1)).any(axis=1) | (values.sum(axis=1) != 1))
+    if wrong.size:
+        raise InputError(
+            f"{where}: integer labels of shape {values.shape} must be one-hot rows, sample {wrong[0]} is "
+            f"{values[wrong[0]]}; classes have shape (n,), and the targets of a regression are floats"
+        )
+    return values.argmax(axis=1)
+
+
+def _targets(values: Array, where: str) -> Array:
+    """The targets of a regression, (n,) as a column; whole numbers (n,) may be classes, and are refused."""
+    if values.ndim != 1 or values.dtype.kind != "f":
+        return values
+    if is_whole(values):
+        raise InputError(
+            f"{where}: labels of shape {values.shape} in {values.dtype} may be classes or the targets of a "
+            "regression; give y.astype(int) for classes, y[:, None] for targets"
+        )
+    return values[:, np.newaxis]
 
 
 def encode(names: Array, classes: tuple[str, ...], where: str) -> NDArray[np.intp]:
@@ -139,6 +149,14 @@ def _float_rows(values: Array, columns: int | None, what: str, where: str) -> Ar
     if columns not in (None, values.shape[1]):
         raise InputError(f"{where}: num_classes {columns!r}, but the {what} have {values.shape[1]} columns")
     return values
+
+
+def _soft_rows(values: Array, columns: int | None, where: str) -> Array:
+    if values.dtype.kind in "biu" and values.ndim == 2:  # one-hot rows are distributions, too
+        values = values.astype(np.float32)
+    rows = _float_rows(values, columns, "distributions", where)
+    check_distributions(rows, where)
+    return rows
 
 
 def check_finite(array: Array, what: str, where: str) -> None:

@@ -18,6 +18,7 @@ from mlp.layers import EmbeddedColumns, Embedding
 from mlp.layers.normalization import Normalization
 from mlp.losses import Loss
 from mlp.network import Network
+from mlp.parameter import Parameter
 
 # (name of a layer, a scale of what it gives), in the order in which the signal passes.
 Scales = list[tuple[str, float]]
@@ -66,20 +67,21 @@ def diagnose_network(network: Network, loss: Loss, x: Array, targets: Array) -> 
 
 def _not_finite(o: Observation, network: Network) -> Finding | None:
     name, s = "values that are not finite", o.statistics
-    for row in (s.input, *s.layers):
-        if not (math.isfinite(row.min) and math.isfinite(row.max)):
-            # A copy of its own: statistics and generators of the other one have moved on.
-            where = copy.deepcopy(network).train().explain_non_finite(o.x)
-            return find(
-                name, where or f"the output of {row.name} is not finite", "" if row is s.input else row.name
-            )
+    broken = next((row for row in (s.input, *s.layers) if not np.isfinite([row.min, row.max]).all()), None)
+    if broken is not None:
+        # A copy of its own: statistics and generators of the other one have moved on.
+        where = copy.deepcopy(network).train().explain_non_finite(o.x)
+        seen = where or f"the output of {broken.name} is not finite"
+        return find(name, seen, "" if broken is s.input else broken.name)
     if not math.isfinite(s.loss):
         return find(name, f"the loss is {s.loss}, though the scores are finite")
     for row in reversed(s.layers):
-        if row.gradient_rms is not None and not math.isfinite(row.gradient_rms):
+        if not math.isfinite(row.gradient_rms or 0):
             return find(name, f"dL/dy of {row.name} is not finite, though all outputs are", row.name)
-    broken = [p.name for p in s.parameters if not p.finite]
-    return find(name, f"the gradient of {broken[0]} is not finite, though all outputs are") if broken else None
+    for p in s.parameters:
+        if not p.finite:
+            return find(name, f"the gradient of {p.name} is not finite, though all outputs are")
+    return None
 
 
 def _badly_scaled_inputs(o: Observation) -> Finding | None:
@@ -105,13 +107,16 @@ def _symmetric_units(o: Observation) -> Finding | None:
     largest = max(float(abs(p.grad).max()) for p in o.network.parameters)
     for layer, row in o.rows.items():
         units = row.shape[-1]
-        own = [p for p in layer.parameters().values() if p.shape[-1] == units]
-        if units == 1 or layer.children() or all(p.data.ndim < 2 for p in own):
-            continue
-        if all(_alike(p.data) and (_alike(p.grad) or _alike(p.grad, NEGLIGIBLE * largest)) for p in own):
+        own = [] if layer.children() else [p for p in layer.parameters().values() if p.shape[-1] == units]
+        if units > 1 and any(p.data.ndim > 1 for p in own) and _all_alike(own, NEGLIGIBLE * largest):
             what = f"all {units} units of {row.name} have the same weights and the same gradient"
             return find("symmetric units", what, row.name)
     return None
+
+
+def _all_alike(own: list[Parameter], negligible: float) -> bool:
+    """Whether all units have the same weights and the same gradients."""
+    return all(_alike(p.data) and (_alike(p.grad) or _alike(p.grad, negligible)) for p in own)
 
 
 def _alike(columns: Array, tolerance: float | None = None) -> bool:

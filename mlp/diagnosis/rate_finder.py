@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import chain, count
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from mlp.network import Network
 from mlp.optim import Optimizer
 from mlp.solver.step import Step
 
+Floats = NDArray[np.float64]
+
 
 class LearningRateFinder:
     """What ``find_learning_rate`` measured: ``rates`` and ``losses`` step by step, and ``smoothed`` losses.
@@ -23,7 +26,7 @@ class LearningRateFinder:
     where it was lowest: beyond that it grows. ``plot()`` draws loss against rate.
     """
 
-    def __init__(self, rates: NDArray[np.float64], losses: NDArray[np.float64], smoothing: float) -> None:
+    def __init__(self, rates: Floats, losses: Floats, smoothing: float) -> None:
         self.rates, self.losses = rates, losses
         mean, self.smoothed = 0.0, np.empty_like(losses)
         for i, loss in enumerate(losses):
@@ -76,32 +79,16 @@ def find_learning_rate(
     if low >= high:
         raise InputError(f"find_learning_rate: low must be below high, got {low:g} and {high:g}")
     check_integer("find_learning_rate: steps", steps, 3)
-    generator = np.random.default_rng(rng)
     step = Step(network, loss, optimizer, **step_options)
     if step.average is not None or step.schedule is not None:
         raise InputError(
             "find_learning_rate: a schedule or an average of the weights has no meaning here; leave it out"
         )
-    batches = Batches(data, min(batch_size, len(data)), network.dtype)
+    rates = low * (high / low) ** (np.arange(steps) / (steps - 1))
     kept = network.state_dict(), optimizer.state_dict(), network.snapshot(), optimizer.lr
-    rates, losses, mean = [], [], 0.0
     try:
         with np.errstate(over="ignore", invalid="ignore"):
-            epoch = batches.epoch(generator)
-            for t in range(steps):
-                batch = next(epoch, None)
-                if batch is None:
-                    epoch = batches.epoch(generator)
-                    batch = next(epoch)
-                optimizer.lr = low * (high / low) ** (t / (steps - 1))
-                outcome = step(t, *batch, batches.sample_weight, generator, data.is_classification)
-                if not math.isfinite(outcome.loss):
-                    break
-                rates.append(optimizer.lr)
-                losses.append(outcome.loss)
-                mean = smoothing * mean + (1 - smoothing) * outcome.loss
-                if mean / (1 - smoothing ** (t + 1)) > 4 * max(min(losses), 0) and t > steps // 10:
-                    break
+            losses = _losses(step, data, rates, min(batch_size, len(data)), np.random.default_rng(rng), smoothing)
     finally:
         network.load_state_dict(kept[0])
         optimizer.load_state_dict(kept[1])
@@ -112,7 +99,27 @@ def find_learning_rate(
         raise InputError(
             f"find_learning_rate: the loss is not finite from step {len(losses)} on; lower low ({low:g})"
         )
-    return LearningRateFinder(np.array(rates), np.array(losses), smoothing)
+    return LearningRateFinder(rates[: len(losses)], np.array(losses), smoothing)
+
+
+def _losses(
+    step: Step, data: Dataset, rates: Floats, batch_size: int, rng: np.random.Generator, smoothing: float
+) -> list[float]:
+    """The loss of a step with each rate, until it has grown too much."""
+    batches = Batches(data, batch_size, step.network.dtype)
+    epochs = chain.from_iterable(batches.epoch(rng) for _ in count())
+    losses: list[float] = []
+    mean = 0.0
+    for t, rate in enumerate(rates.tolist()):
+        step.optimizer.lr = rate
+        outcome = step(t, *next(epochs), batches.sample_weight, rng, data.is_classification)
+        if not math.isfinite(outcome.loss):
+            break
+        losses.append(outcome.loss)
+        mean = smoothing * mean + (1 - smoothing) * outcome.loss
+        if mean / (1 - smoothing ** (t + 1)) > 4 * max(min(losses), 0) and t > len(rates) // 10:
+            break
+    return losses
 
 
 # The names that they had before.

@@ -18,7 +18,7 @@ from mlp.optim.regularizers import Regularizer
 from mlp.solver.evaluation import evaluate
 
 
-class Finding(NamedTuple):
+class Answer(NamedTuple):
     """One answer: what was asked, whether it holds, and the numbers in words."""
 
     question: str
@@ -29,13 +29,13 @@ class Finding(NamedTuple):
 class SanityCheck:
     """The answers of ``sanity_check``: prints as a table; ``ok`` if all are; ``assert_ok()`` for tests."""
 
-    def __init__(self, findings: list[Finding]) -> None:
-        self.findings = findings
+    def __init__(self, answers: list[Answer]) -> None:
+        self.answers = answers
 
     @property
     def ok(self) -> bool:
         """Whether every question has the answer that a network ready to be trained gives."""
-        return all(finding.ok for finding in self.findings)
+        return all(answer.ok for answer in self.answers)
 
     def assert_ok(self) -> None:
         """Raise ``AssertionError`` with the whole table unless ``ok``."""
@@ -43,8 +43,8 @@ class SanityCheck:
             raise AssertionError(str(self))
 
     def __str__(self) -> str:
-        width = max(len(finding.question) for finding in self.findings)
-        return "\n".join(f"{'ok' if f.ok else 'NO':2}  {f.question:<{width}}  {f.detail}" for f in self.findings)
+        width = max(len(answer.question) for answer in self.answers)
+        return "\n".join(f"{'ok' if a.ok else 'NO':2}  {a.question:<{width}}  {a.detail}" for a in self.answers)
 
     __repr__ = __str__
 
@@ -80,14 +80,14 @@ def sanity_check(
     data = data if isinstance(data, Dataset) else Dataset(*data)
     network = copy.deepcopy(network)
     start = evaluate(network, loss, data)["loss"]
-    findings = [_at_the_start(network, loss, start, tolerance)]
+    answers = [_at_the_start(network, loss, start, tolerance)]
     if regularizer is not None:
         penalty = regularizer.penalty(network.parameters)
         detail = f"{start:.4f} and {start + penalty:.4f} with {regularizer!r}"
-        findings.append(Finding("the penalty raises the loss", penalty > 0, detail))
+        answers.append(Answer("the penalty raises the loss", penalty > 0, detail))
     few = data[: min(samples, len(data))]
-    findings.append(_by_heart(network, loss, few, steps, lr))
-    return SanityCheck(findings)
+    answers.append(_by_heart(network, loss, few, steps, lr))
+    return SanityCheck(answers)
 
 
 def expected_loss(loss: Loss, num_classes: int) -> float | None:
@@ -100,15 +100,15 @@ def expected_loss(loss: Loss, num_classes: int) -> float | None:
     return None
 
 
-def _at_the_start(network: Network, loss: Loss, value: float, tolerance: float) -> Finding:
+def _at_the_start(network: Network, loss: Loss, value: float, tolerance: float) -> Answer:
     expected = expected_loss(loss, network.out_features or 1)
     if expected is None:
-        return Finding("the first loss is finite", bool(np.isfinite(value)), f"{value:.4f}")
+        return Answer("the first loss is finite", bool(np.isfinite(value)), f"{value:.4f}")
     ok = abs(value - expected) <= tolerance * expected
-    return Finding("the first loss is that of guessing", ok, f"{value:.4f}, expected about {expected:.4f}")
+    return Answer("the first loss is that of guessing", ok, f"{value:.4f}, expected about {expected:.4f}")
 
 
-def _by_heart(network: Network, loss: Loss, few: Dataset, steps: int, lr: float) -> Finding:
+def _by_heart(network: Network, loss: Loss, few: Dataset, steps: int, lr: float) -> Answer:
     x, targets = few.arrays(network.dtype)
     optimizer = Adam(network.parameters, lr=lr)
     first = last = 0.0
@@ -125,4 +125,4 @@ def _by_heart(network: Network, loss: Loss, few: Dataset, steps: int, lr: float)
         correct = count_correct(targets, network.scores(x))
         ok = ok and correct == len(few)
         detail += f", {correct} of {len(few)} right"
-    return Finding(question, ok, detail)
+    return Answer(question, ok, detail)

@@ -19,7 +19,8 @@ from mlp.arrays import Array
 from mlp.checks import InputError, check_integer
 from mlp.functional import classify
 from mlp.metrics.confusion import confusion_matrix
-from mlp.metrics.inputs import check_predictions, check_sample_weight, check_scores, true_classes
+from mlp.metrics.inputs import check_sample_weight, check_scores, true_classes
+from mlp.metrics.predictions import check_predictions
 
 
 def count_correct(y_true: Array, y_score: Array) -> int:

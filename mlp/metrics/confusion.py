@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike
 
 from mlp.arrays import Array
 from mlp.checks import InputError, check_number
-from mlp.metrics.inputs import Floats, check_predictions, check_sample_weight
+from mlp.metrics.inputs import Floats, check_sample_weight
+from mlp.metrics.predictions import check_predictions
 from mlp.metrics.report import ClassificationReport
 
 AVERAGES = (None, "macro", "micro", "weighted")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mlp.arrays import Array
-from mlp.checks import InputError, check_integer, plain_array
+from mlp.checks import InputError, plain_array
 from mlp.functional import check_labels, find_no_distribution, is_whole, one_hot, two_scores
 
 Indices = NDArray[np.intp]
@@ -39,13 +37,7 @@ def check_scores(
     """
     s = real_array(where, name, y_score, may_be_impossible=name == "y_score")
     y = real_array(where, "y_true", y_true)
-    if y.ndim > s.ndim or (
-        y.ndim == s.ndim > 0 and y.shape[:-1] == s.shape[:-1] and s.shape[-1] == 1 < y.shape[-1]
-    ):
-        order = (
-            "scores come first, then labels" if where.endswith(".fit") else "y_true comes first, as in scikit-learn"
-        )
-        raise InputError(f"{where}: {order}; got y_true of shape {y.shape} and {name} of shape {s.shape}")
+    _refuse_other_order(where, y, s, name)
     if y.shape == (*s.shape[:-1], 1):
         y = y[..., 0]
     if s.ndim < 1 or s.size == 0 or y.shape not in (s.shape[:-1], s.shape):
@@ -56,21 +48,34 @@ def check_scores(
     rows = s.reshape(-1, s.shape[-1])
     if rows.shape[1] == 1:
         rows = two_scores(rows) if name == "y_score" else np.hstack([1 - rows, rows])
-    K = rows.shape[1]
     if np.isneginf(rows).all(axis=1).any():
         raise InputError(f"{where}: a row of {name} is -inf for every class; one class must be possible")
-    if y.shape != s.shape:
-        return check_labels(y.reshape(-1), K), rows
-    y = y.reshape(-1, K)
-    if y.dtype.kind in "iu":
-        if not is_one_hot(y):
-            raise InputError(
-                f"{where}: y_true of the shape of {name}, {y.shape}, is one-hot rows or distributions, but these "
-                f"integers are neither; classes have shape {s.shape[:-1]}"
-            )
-        return y.argmax(axis=1), rows
-    check_distributions(where, "y_true", y)
-    return y, rows
+    if y.shape == s.shape:
+        return _read_rows(where, y.reshape(rows.shape)), rows
+    return check_labels(y.reshape(-1), rows.shape[1]), rows
+
+
+def _refuse_other_order(where: str, y: Array, s: Array, name: str) -> None:
+    """Raise ``InputError`` if the first argument has the axis of classes, and the second has not."""
+    is_column = y.ndim == s.ndim > 0 and y.shape[:-1] == s.shape[:-1] and s.shape[-1] == 1 < y.shape[-1]
+    if y.ndim > s.ndim or is_column:
+        order = (
+            "scores come first, then labels" if where.endswith(".fit") else "y_true comes first, as in scikit-learn"
+        )
+        raise InputError(f"{where}: {order}; got y_true of shape {y.shape} and {name} of shape {s.shape}")
+
+
+def _read_rows(where: str, y: Array) -> Indices | Array:
+    """Labels that have the shape of the scores: one-hot rows of integers as classes, distributions as they are."""
+    if y.dtype.kind not in "iu":
+        check_distributions(where, "y_true", y)
+        return y
+    if not is_one_hot(y):
+        raise InputError(
+            f"{where}: y_true of the shape of the scores, {y.shape}, is one-hot rows or distributions, but these "
+            "integers are neither; classes have one axis less"
+        )
+    return y.argmax(axis=1)
 
 
 def check_probabilities(where: str, y_true: ArrayLike, y_proba: ArrayLike) -> tuple[Indices | Array, Array]:
@@ -120,93 +125,6 @@ def is_one_hot(rows: Array) -> bool:
     return (
         rows.ndim == 2 and rows.shape[1] > 1 and ((rows == 0) | (rows == 1)).all() and (rows.sum(axis=1) == 1).all()
     )
-
-
-class Predictions(NamedTuple):
-    """True and predicted classes (N,), the number K of classes, and their names if they came as names."""
-
-    true: Indices
-    predicted: Indices
-    K: int
-    names: tuple[str, ...] | None = None
-
-
-def check_predictions(
-    where: str, y_true: ArrayLike, y_pred: ArrayLike, num_classes: int | None = None
-) -> Predictions:
-    """Classes from labels and from predicted classes or scores.
-
-    ``y_pred`` are scores (..., K), or classes of the labels' shape: integers, booleans for two classes, names, or
-    one-hot rows of integers like the labels. K is then ``num_classes``, by default the largest class + 1.
-    """
-    if num_classes is not None:
-        num_classes = check_integer(f"{where}: num_classes", num_classes, 1)
-    names = _read_names(where, y_true, y_pred)
-    if names is not None:
-        return names
-    s, y = real_array(where, "y_pred", y_pred, may_be_impossible=True), real_array(where, "y_true", y_true)
-    if s.dtype.kind in "iu" and y.dtype.kind not in "iu" and is_whole(y):
-        y = y.astype(np.intp)
-    if s.dtype.kind in "iu" and y.dtype.kind in "iu" and s.size:
-        s, y = _drop_columns(where, s, y)
-        if s.shape == y.shape:
-            K = max(int(s.max()), int(y.max()), 0) + 1 if num_classes is None else num_classes
-            return Predictions(check_labels(y.reshape(-1), K), check_labels(s.reshape(-1), K), K)
-    if s.ndim == 1 and s.size and s.shape == y.shape and (y.dtype.kind in "iu" or is_whole(y)):
-        raise InputError(
-            f"{where}: y_pred of shape {s.shape} must be classes, integers, got {s.dtype}; probabilities p of the "
-            "positive class become classes by p > 0.5, scores by s > 0"
-        )
-    y, s = check_scores(where, y, s)
-    if np.shape(y_pred)[-1] == 1:
-        _refuse_two_meanings(where, s[:, 1])
-    K = s.shape[1]
-    if num_classes not in (None, K):
-        raise InputError(f"{where}: num_classes is {num_classes}, but there are {K} scores")
-    return Predictions(true_classes(y), s.argmax(axis=1), K)
-
-
-def _refuse_two_meanings(where: str, column: Array) -> None:
-    """Raise ``InputError`` for one number a sample that says class 1 as a score, and class 0 as a probability."""
-    if column.min() >= 0 and column.max() <= 1 and ((column > 0) & (column <= 0.5)).any():
-        raise InputError(
-            f"{where}: y_pred (N, 1) from 0 to 1 may be scores, class 1 above 0, or probabilities, class 1 above "
-            "0.5; give classes: (y_pred > 0.5).astype(int)"
-        )
-
-
-def _read_names(where: str, y_true: ArrayLike, y_pred: ArrayLike) -> Predictions | None:
-    """Classes that come as names, numbered in the order of the sorted names; None if neither argument has any."""
-    y, p = plain_array(f"{where}: y_true", y_true), plain_array(f"{where}: y_pred", y_pred)
-    if "U" not in (y.dtype.kind, p.dtype.kind):
-        return None
-    if y.dtype.kind != p.dtype.kind or y.shape != p.shape or y.ndim != 1 or not y.size:
-        raise InputError(
-            f"{where}: names of classes are compared with names, (N,) and (N,), got {y.dtype.name} of {y.shape} "
-            f"and {p.dtype.name} of {p.shape}; for scores and numbers give the labels as numbers, dataset.labels"
-        )
-    names, codes = np.unique(np.concatenate([y, p]), return_inverse=True)
-    return Predictions(codes[: len(y)], codes[len(y) :], len(names), tuple(names.tolist()))
-
-
-def _drop_columns(where: str, s: Array, y: Array) -> tuple[Array, Array]:
-    """Predicted and true classes (...), from one-hot rows or single columns where they are given so."""
-    if s.ndim == 2 and s.shape == y.shape and s.shape[1] > 1 and ((s | y) >> 1 == 0).all():  # 0 and 1 alone
-        if is_one_hot(s) and is_one_hot(y):
-            return s.argmax(axis=1), y.argmax(axis=1)
-        raise InputError(
-            f"{where}: rows of 0 and 1, {s.shape}, but not all of them one-hot; one answer a sample: give classes, "
-            ".argmax(axis=1) of the scores; one answer an entry: give .ravel() of both"
-        )
-    if is_one_hot(y) and s.shape == y.shape[:1]:
-        y = y.argmax(axis=1)
-    elif is_one_hot(s) and y.shape == s.shape[:1]:
-        s = s.argmax(axis=1)
-    if s.shape == (*y.shape, 1):
-        s = s[..., 0]
-    elif y.shape == (*s.shape, 1):
-        y = y[..., 0]
-    return s, y
 
 
 def check_binary(where: str, y_true: ArrayLike, y_score: ArrayLike) -> tuple[NDArray[np.bool_], Array]:

@@ -20,7 +20,7 @@ def make(std: float = 0.05, *extra) -> Network:
 
 
 def answers(check) -> list[bool]:
-    return [finding.ok for finding in check.findings]
+    return [answer.ok for answer in check.answers]
 
 
 @pytest.mark.parametrize("loss", [CrossEntropyLoss(), HingeLoss(), CrossEntropyLoss(label_smoothing=0.1)], ids=repr)
@@ -38,7 +38,7 @@ def test_a_sound_network_passes(mnist, loss):
 
 def test_cross_entropy_of_ten_classes_starts_at_log_10(mnist):
     check = sanity_check(make(0.001), CrossEntropyLoss(), mnist[0], steps=1)
-    assert check.findings[0].detail == "2.3026, expected about 2.3026"
+    assert check.answers[0].detail == "2.3026, expected about 2.3026"
 
 
 def test_weights_that_are_too_large_are_noticed(mnist):
@@ -73,7 +73,7 @@ def test_regression():
     network = Network(Linear(3, 20, weight_init=normal(1.0)), ReLU(), Linear(20, 2), rng=0)
     check = sanity_check(network, MSELoss(), (rng.normal(size=(30, 3)), rng.normal(size=(30, 2))))
     check.assert_ok()
-    assert check.findings[0].question == "the first loss is finite"
+    assert check.answers[0].question == "the first loss is finite"
 
 
 def test_refused(mnist):
