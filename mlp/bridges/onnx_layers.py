@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from mlp.bridges.onnx_graph import Graph
+from mlp.functional import _ERFC_LARGE, _ERFC_LARGE_FLOAT32, _ERFC_UNDERFLOWS
 from mlp.layers import (
     ELU,
     BatchNorm,
@@ -124,22 +125,34 @@ def write_silu(graph: Graph, layer: SiLU, x: str) -> str:
 
 @writes(Softplus)
 def write_softplus(graph: Graph, layer: Softplus, x: str) -> str:
-    """log(1 + e^(βx)) / β."""
-    if layer.beta == 1:
-        return graph.add("Softplus", x)
-    return graph.add("Div", graph.add("Softplus", graph.add("Mul", x, layer.beta)), layer.beta)
+    """max(x, 0) + log(1 + e^(-β|x|)) / β. (ONNX's own Softplus overflows in some runtimes.)"""
+    tail = graph.add("Exp", graph.add("Mul", graph.add("Abs", x), -layer.beta))
+    tail = graph.add("Log", graph.add("Add", tail, 1.0))
+    return graph.add("Add", graph.add("Relu", x), graph.add("Div", tail, layer.beta))
 
 
 @writes(GeLU)
 def write_gelu(graph: Graph, layer: GeLU, x: str) -> str:
-    """x · (1 + t) / 2 with t = erf(x / √2), or tanh(√(2/π) (x + 0.044715 x³))."""
+    """x Φ(x), with Φ the normal distribution or (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2."""
     if layer.approximate == "none":
-        t = graph.add("Erf", graph.add("Mul", x, math.sqrt(0.5)))
-    else:
-        cube = graph.add("Mul", graph.add("Mul", x, x), x)
-        u = graph.add("Add", x, graph.add("Mul", cube, 0.044715))
-        t = graph.add("Tanh", graph.add("Mul", u, math.sqrt(2 / math.pi)))
+        return graph.add("Mul", x, write_normal_cdf(graph, x))
+    cube = graph.add("Mul", graph.add("Mul", x, x), x)
+    u = graph.add("Add", x, graph.add("Mul", cube, 0.044715))
+    t = graph.add("Tanh", graph.add("Mul", u, math.sqrt(2 / math.pi)))
     return graph.add("Mul", x, graph.add("Mul", graph.add("Add", t, 1.0), 0.5))
+
+
+def write_normal_cdf(graph: Graph, x: str) -> str:
+    """Φ(x) as ``mlp.functional.normal_cdf`` computes it: runtimes have the operator Erf in float32 alone, if at
+    all."""
+    a = graph.add("Clip", graph.add("Mul", graph.add("Abs", x), math.sqrt(0.5)), 0.0, _ERFC_UNDERFLOWS)
+    t = graph.add("Sub", 1.0, graph.add("Div", 8.0, graph.add("Add", a, 4.0)))
+    first, *others = _ERFC_LARGE_FLOAT32 if graph.dtype == np.float32 else _ERFC_LARGE
+    p = graph.add("Add", graph.add("Mul", t, first), others[0])
+    for coefficient in others[1:]:
+        p = graph.add("Add", graph.add("Mul", p, t), coefficient)
+    tail = graph.add("Mul", graph.add("Mul", p, graph.add("Exp", graph.add("Neg", graph.add("Mul", a, a)))), 0.5)
+    return graph.add("Where", graph.add("Less", x, 0.0), tail, graph.add("Sub", 1.0, tail))
 
 
 @writes(BatchNorm)

@@ -1,8 +1,13 @@
 """Weights to and from PyTorch: named arrays in the layout of its ``state_dict``. PyTorch itself is not needed.
 
-A network and the torch.nn.Sequential of the same layers have the same names, "0.weight" and so on. Two things
-differ: a Linear's weight is (in_features, out_features) here and the transpose there, and BatchNorm counts its
-batches there.
+A network and the torch.nn.Sequential of the same layers have the same names, "0.weight" and so on. What differs:
+
+    Linear      weight is (in_features, out_features) here, and the transpose there
+    BatchNorm   counts its batches there, num_batches_tracked, and not here
+    GeLU        is the tanh approximation here, and the exact form there: nn.GELU(approximate="tanh")
+    RMSNorm     has eps = 1e-5 here, and that of the dtype there, 1.2e-7 in float32: nn.RMSNorm(n, eps=1e-5)
+
+The last two are settings, not weights, so no state_dict tells of them.
 
     torch_model.load_state_dict({name: torch.from_numpy(a) for name, a in to_state_dict(network).items()})
     load_state_dict(network, torch_model.state_dict())
