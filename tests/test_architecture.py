@@ -96,10 +96,8 @@ EXCEPTIONS: dict[str, set[str]] = {
     },
     "large functions": {
         "efficiency/compression.py: _pack",
-        "gradcheck/behaviour.py: _history",
         "gradcheck/mistakes.py: _confused",
         "gradcheck/mistakes.py: _factor",
-        "gradcheck/parameters.py: _inside",
         "grading/adapt/construct.py: by_name",
         "grading/adapt/functions.py: once",
         "grading/adapt/functions.py: backward",

@@ -7,7 +7,8 @@ import numpy as np
 
 from mlp.arrays import Array
 from mlp.checks import InputError
-from mlp.gradcheck.behaviour import Pass, find_misbehaviour, owned, run
+from mlp.gradcheck.behaviour import find_misbehaviour
+from mlp.gradcheck.calls import Pass, owned, run
 from mlp.gradcheck.checker import Checker
 from mlp.gradcheck.result import Comparison, GradcheckResult
 from mlp.gradcheck.students_code import StudentError

@@ -93,8 +93,7 @@ def _reader(owner: Any, listed: str, name: str) -> Callable[[], Any]:
 
 
 def _is_parameter(owner: Any, name: str) -> bool:
-    value = getattr(owner, name, None)
-    return hasattr(value, "data") and hasattr(value, "grad")
+    return _has(getattr(owner, name, None), "data", "grad")
 
 
 def _gradient_reader(owner: Any, holder: Any, name: Any) -> Callable[[], Any]:
@@ -161,10 +160,14 @@ def _inside(
     elif isinstance(value, dict | list | tuple):
         for inner, item in list(value.items() if isinstance(value, dict) else enumerate(value)):
             yield from _inside(owner, value, inner, item, f"{name}.", seen)
-    elif hasattr(value, "forward") and hasattr(value, "backward"):
+    elif _has(value, "forward", "backward"):
         yield from _arrays(value, f"{name}.", seen)
-    elif hasattr(value, "data") and hasattr(value, "grad") and isinstance(value.data, np.ndarray):
+    elif _has(value, "data", "grad") and isinstance(value.data, np.ndarray):
         yield name, ArrayParameter(lambda: value.data, lambda: value.grad)
+
+
+def _has(value: Any, *names: str) -> bool:
+    return all(hasattr(value, name) for name in names)
 
 
 def _is_gradient(holder: Any, key: Any) -> bool:
@@ -184,7 +187,7 @@ def to_float64(owner: Any, seen: set[int] | None = None) -> None:
     for key, value in list(places.items() if isinstance(places, dict) else enumerate(places)):
         if isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.dtype != np.float64:
             places[key] = value.astype(np.float64)
-        elif isinstance(value, dict | list) or (hasattr(value, "forward") and hasattr(value, "backward")):
+        elif isinstance(value, dict | list) or _has(value, "forward", "backward"):
             to_float64(value, seen)
 
 

@@ -1,9 +1,11 @@
 """Rubrics: read strictly, and points that follow from verdicts."""
 
 import math
+import re
 from datetime import datetime
 
 import pytest
+from running import PROJECT
 
 from mlp.checks import InputError
 from mlp.grading.rubric import default_rubric, read_rubric, rubric_of_class
@@ -112,6 +114,13 @@ def test_the_default_asks_of_a_class_what_half_of_it_has():
     assert [check.name for check in rubric.checks] == ["Linear", "CrossEntropy", "GeLU", "Tanh"]
     assert score(rubric, one).results[1].verdict.verdict == "failed"  # either form of cross-entropy counts
     assert rubric_of_class([[], []]) == default_rubric()
+
+
+def test_the_rubric_of_the_documents_is_one(read):
+    page = (PROJECT / "docs" / "grading-a-class.md").read_text(encoding="utf-8")
+    rubric = read(re.search(r"```yaml\n(.*?)```", page, re.DOTALL)[1])
+    assert rubric.total == pytest.approx(100)
+    assert [check.name for check in rubric.checks] == ["Linear", "ReLU", "loss", "SGD"]
 
 
 @pytest.mark.parametrize(
