@@ -1,13 +1,11 @@
 """The stable mathematics that layers and losses share, each function valid without overflow up to
 1e300 in float64 and 1e37 in float32.
 
-All functions keep the dtype of their floating-point argument and never change it. Some take ``out``, the array
-for the result, and ``scratch``, one or two such arrays to work in: with both they ask for no memory.
+All functions keep the dtype of their floating-point argument and never change it.
 """
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,23 +14,20 @@ from numpy.typing import ArrayLike, NDArray
 from mlp.arrays import Array
 from mlp.checks import InputError
 
-Scratch = tuple[Array | None, Array | None]
 
-
-def relu(x: Array, out: Array | None = None) -> Array:
+def relu(x: Array) -> Array:
     """max(x, 0), elementwise."""
     # NumPy clips with vector instructions, but not a maximum with the number 0, which takes three times as long.
-    return np.clip(x, 0, np.inf, out=out)
+    return np.clip(x, 0, np.inf)
 
 
-def sigmoid(x: Array, out: Array | None = None) -> Array:
+def sigmoid(x: Array) -> Array:
     """Logistic function s(x) = 1 / (1 + e^-x), elementwise, as (1 + tanh(x/2)) / 2.
 
     The two are equal, and tanh overflows on neither side. The absolute error is that of rounding; below
     x = -37 in float64 (about -17 in float32) the result is 0.
     """
-    y = np.multiply(x, 0.5, out=out)
-    y = np.tanh(y, out=out)
+    y = np.tanh(0.5 * x)
     y += 1
     y *= 0.5
     return y
@@ -43,25 +38,21 @@ def log_sigmoid(x: Array) -> Array:
     return -softplus(-x)
 
 
-def softplus(x: Array, beta: float = 1.0, out: Array | None = None, scratch: Array | None = None) -> Array:
+def softplus(x: Array, beta: float = 1.0) -> Array:
     """log(1 + e^(βx)) / β, elementwise, as max(x, 0) + log(1 + e^(-β|x|)) / β, whose exponents are at most 0."""
-    y = np.abs(x, out=out)
     with np.errstate(over="ignore"):  # to -inf, whose exponential is 0, as it should be
-        y = np.multiply(y, -beta, out=out)
-    y = np.exp(y, out=out)
-    y = np.log1p(y, out=out)
+        y = np.log1p(np.exp(-beta * np.abs(x)))
     y /= beta
-    y += relu(x, out=scratch)
+    y += relu(x)
     return y
 
 
-def softmax(scores: Array, out: Array | None = None) -> Array:
+def softmax(scores: Array) -> Array:
     """p_k = e^(s_k - m) / sum_j e^(s_j - m) along the last axis, with m the largest score of that row.
 
     Subtracting m changes nothing mathematically and keeps every exponent at or below 0.
     """
-    p = np.subtract(scores, scores.max(axis=-1, keepdims=True), out=out)
-    p = np.exp(p, out=out)
+    p = np.exp(scores - scores.max(axis=-1, keepdims=True))
     p /= p.sum(axis=-1, keepdims=True)
     return p
 
@@ -124,9 +115,10 @@ def check_labels(labels: ArrayLike, num_classes: int) -> NDArray[np.intp]:
     # Seen as unsigned, a negative label is a huge one: one comparison finds both kinds.
     if indices.size and np.maximum.reduce(indices.view(np.uintp), axis=None) >= num_classes:
         wrong = given[(indices < 0) | (indices >= num_classes)]
+        from_one = "; labels that count from 1 are given as labels - 1" if indices.min() == 1 else ""
         raise InputError(
             f"class labels must be integers from 0 to {num_classes - 1} for {num_classes} scores, "
-            f"got {wrong.flat[0]}"
+            f"got {wrong.flat[0]}{from_one}"
         )
     return indices
 
@@ -147,14 +139,6 @@ def find_no_distribution(rows: Array) -> int | None:
         sums = rows.sum(axis=-1, dtype=np.float64)
     wrong = (rows < 0).any(axis=-1) | ~(np.abs(sums - 1) <= SUM_TOLERANCE)
     return int(wrong.argmax()) if wrong.any() else None
-
-
-@cache
-def ones(length: int, dtype: np.dtype) -> Array:
-    """A vector of ones, the same read-only array at every call: a sum is a product with it."""
-    vector = np.ones(length, dtype)
-    vector.flags.writeable = False
-    return vector
 
 
 # erf(x) = x A(x^2) for |x| <= 1, and erfc(x) = e^(-x^2) B((x - 4)/(x + 4)) for x >= 0. The polynomials
@@ -205,23 +189,18 @@ def erfc(x: Array) -> Array:
     return np.where(x >= 0, positive, 2 - positive)
 
 
-def _erfc_of_magnitude(x: Array, out: Array | None = None, scratch: Scratch = (None, None)) -> Array:
+def _erfc_of_magnitude(x: Array) -> Array:
     """erfc(|x|)."""
-    a = np.abs(x, out=scratch[0])
-    a = np.clip(a, 0, _ERFC_UNDERFLOWS, out=scratch[0])
-    t = np.add(a, 4, out=scratch[1])
-    t = np.divide(8, t, out=scratch[1])
-    t = np.subtract(1, t, out=scratch[1])  # (a - 4) / (a + 4)
-    p = _horner(_ERFC_LARGE_FLOAT32 if a.dtype == np.float32 else _ERFC_LARGE, t, out)
-    a *= a
-    a = np.negative(a, out=scratch[0])
-    p *= np.exp(a, out=scratch[0])
+    a = np.clip(np.abs(x), 0, _ERFC_UNDERFLOWS)
+    t = 1 - 8 / (a + 4)  # (a - 4) / (a + 4)
+    p = _horner(_ERFC_LARGE_FLOAT32 if a.dtype == np.float32 else _ERFC_LARGE, t)
+    p *= np.exp(-(a * a))
     return p
 
 
-def _horner(coefficients: tuple[float, ...], t: Array, out: Array | None = None) -> Array:
+def _horner(coefficients: tuple[float, ...], t: Array) -> Array:
     """The polynomial with these coefficients, highest power first, at t."""
-    p = np.multiply(t, coefficients[0], out=out)
+    p = t * coefficients[0]
     for c in coefficients[1:-1]:
         p += c
         p *= t
@@ -229,24 +208,18 @@ def _horner(coefficients: tuple[float, ...], t: Array, out: Array | None = None)
     return p
 
 
-def normal_cdf(x: Array, out: Array | None = None, scratch: Scratch = (None, None)) -> Array:
+def normal_cdf(x: Array) -> Array:
     """Phi(x) = (1 + erf(x / sqrt 2)) / 2, the probability that a standard normal variable is below x.
 
     With Q = erfc(|x| / sqrt 2) / 2, the tail beyond |x|, it is Q for x < 0, where it keeps its digits however
     small it gets, and 1 - Q for x >= 0: in one formula, the magnitude of [x >= 0] - Q.
     """
-    a = np.multiply(x, float(np.sqrt(0.5)), out=scratch[0])
-    Q = _erfc_of_magnitude(a, out, scratch)
+    Q = _erfc_of_magnitude(x * float(np.sqrt(0.5)))
     Q *= 0.5
-    Q = np.subtract(np.greater_equal(x, 0, out=scratch[0]), Q, out=out)
-    return np.abs(Q, out=out)
+    return np.abs((x >= 0) - Q)
 
 
-def normal_pdf(x: Array, out: Array | None = None) -> Array:
+def normal_pdf(x: Array) -> Array:
     """phi(x) = e^(-x^2 / 2) / sqrt(2 pi); 0 for |x| so large that it underflows."""
-    y = np.clip(x, -40, 40, out=out)
-    y *= y
-    y = np.multiply(y, -0.5, out=out)
-    y = np.exp(y, out=out)
-    y *= float(1 / np.sqrt(2 * np.pi))
-    return y
+    z = np.clip(x, -40, 40)
+    return np.exp(-0.5 * (z * z)) * float(1 / np.sqrt(2 * np.pi))

@@ -21,6 +21,7 @@ and not the number of rows, so the rules above would make it far too small. Draw
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -83,7 +84,11 @@ INITIALIZERS["small_positive"] = lambda: small_positive
 def constant(value: float) -> Initializer:
     """Every entry ``value``. For weights it fails as zeros do: it is here to show why."""
     value = check_number("constant: value", value, -np.inf)
-    return lambda shape, rng: np.full(shape, value)
+    return partial(_constant, value)
+
+
+def _constant(value: float, shape: tuple[int, ...], rng: np.random.Generator) -> Weights:
+    return np.full(shape, value)
 
 
 @register_initializer
@@ -93,7 +98,11 @@ def normal(std: float = 0.01) -> Initializer:
     Raises ``InputError`` unless std is finite and not negative.
     """
     std = check_number("normal: std", std, 0)
-    return lambda shape, rng: rng.normal(0.0, std, size=shape)
+    return partial(_normal, std)
+
+
+def _normal(std: float, shape: tuple[int, ...], rng: np.random.Generator) -> Weights:
+    return rng.normal(0.0, std, size=shape)
 
 
 @register_initializer
@@ -103,7 +112,11 @@ def uniform(limit: float = 0.01) -> Initializer:
     Raises ``InputError`` unless limit is finite and not negative.
     """
     limit = check_number("uniform: limit", limit, 0)
-    return lambda shape, rng: rng.uniform(-limit, limit, size=shape)
+    return partial(_uniform, limit)
+
+
+def _uniform(limit: float, shape: tuple[int, ...], rng: np.random.Generator) -> Weights:
+    return rng.uniform(-limit, limit, size=shape)
 
 
 def fans(name: str, shape: tuple[int, ...]) -> tuple[int, int]:
@@ -113,19 +126,16 @@ def fans(name: str, shape: tuple[int, ...]) -> tuple[int, int]:
     return shape[0], shape[1]
 
 
-def _normal_of(name: str, variance: Callable[[int, int], float]) -> Initializer:
-    """N(0, variance(fan_in, fan_out))."""
-    return lambda shape, rng: rng.normal(0.0, np.sqrt(variance(*fans(name, shape))), size=shape)
-
-
-def _uniform_of(name: str, variance: Callable[[int, int], float]) -> Initializer:
-    """Uniform with that variance: on (-limit, limit) with limit = sqrt(3 variance)."""
-
-    def initialize(shape: tuple[int, ...], rng: np.random.Generator) -> Weights:
-        limit = np.sqrt(3 * variance(*fans(name, shape)))
-        return rng.uniform(-limit, limit, size=shape)
-
-    return initialize
+# Kept as partial functions of named ones, so that a layer with its initializer can be pickled.
+def _by_fans(
+    name: str, draw: Callable[..., Weights], factor: float, n_in: float, n_out: float,
+    shape: tuple[int, ...], rng: np.random.Generator,
+) -> Weights:  # fmt: skip
+    """Draws of variance factor / (n_in fan_in + n_out fan_out)."""
+    fan_in, fan_out = fans(name, shape)
+    variance = factor / (n_in * fan_in + n_out * fan_out)
+    # A uniform draw from (-limit, limit) has the variance limit² / 3.
+    return draw(np.sqrt(variance if draw is _normal else 3 * variance), shape, rng)
 
 
 @register_initializer
@@ -138,14 +148,14 @@ def xavier_normal(gain: float = 1.0) -> Initializer:
     Glorot & Bengio, "Understanding the difficulty of training deep feedforward neural networks", AISTATS 2010.
     """
     gain = check_number("xavier_normal: gain", gain, 0)
-    return _normal_of("xavier_normal", lambda n_in, n_out: gain**2 * 2 / (n_in + n_out))
+    return partial(_by_fans, "xavier_normal", _normal, gain**2 * 2, 1, 1)
 
 
 @register_initializer
 def xavier_uniform(gain: float = 1.0) -> Initializer:
     """Uniform on ± gain · sqrt(6 / (fan_in + fan_out)): the variance of ``xavier_normal``, as first published."""
     gain = check_number("xavier_uniform: gain", gain, 0)
-    return _uniform_of("xavier_uniform", lambda n_in, n_out: gain**2 * 2 / (n_in + n_out))
+    return partial(_by_fans, "xavier_uniform", _uniform, gain**2 * 2, 1, 1)
 
 
 @register_initializer
@@ -155,20 +165,20 @@ def he_normal(slope: float = 0.0) -> Initializer:
     He, Zhang, Ren & Sun, "Delving deep into rectifiers", ICCV 2015.
     """
     slope = check_number("he_normal: slope", slope, 0)
-    return _normal_of("he_normal", lambda n_in, n_out: 2 / ((1 + slope**2) * n_in))
+    return partial(_by_fans, "he_normal", _normal, 2, 1 + slope**2, 0)
 
 
 @register_initializer
 def he_uniform(slope: float = 0.0) -> Initializer:
     """Uniform on ± sqrt(6 / ((1 + slope²) fan_in)): the variance of ``he_normal``."""
     slope = check_number("he_uniform: slope", slope, 0)
-    return _uniform_of("he_uniform", lambda n_in, n_out: 2 / ((1 + slope**2) * n_in))
+    return partial(_by_fans, "he_uniform", _uniform, 2, 1 + slope**2, 0)
 
 
 @register_initializer
 def lecun_normal() -> Initializer:
     """N(0, 1 / fan_in). LeCun, Bottou, Orr & Müller, "Efficient BackProp", 1998."""
-    return _normal_of("lecun_normal", lambda n_in, n_out: 1 / n_in)
+    return partial(_by_fans, "lecun_normal", _normal, 1, 1, 0)
 
 
 @register_initializer
@@ -181,15 +191,14 @@ def orthogonal(gain: float = 1.0) -> Initializer:
     Saxe, McClelland & Ganguli, "Exact solutions to the nonlinear dynamics of learning in deep linear neural
     networks", ICLR 2014; Mezzadri, "How to generate random matrices from the classical compact groups", 2007.
     """
-    gain = check_number("orthogonal: gain", gain, 0)
+    return partial(_orthogonal, check_number("orthogonal: gain", gain, 0))
 
-    def initialize(shape: tuple[int, ...], rng: np.random.Generator) -> Weights:
-        n_in, n_out = fans("orthogonal", shape)
-        Q, R = np.linalg.qr(rng.normal(size=(max(n_in, n_out), min(n_in, n_out))))
-        Q *= gain * np.copysign(1, np.diag(R))
-        return Q if n_in >= n_out else Q.T
 
-    return initialize
+def _orthogonal(gain: float, shape: tuple[int, ...], rng: np.random.Generator) -> Weights:
+    n_in, n_out = fans("orthogonal", shape)
+    Q, R = np.linalg.qr(rng.normal(size=(max(n_in, n_out), min(n_in, n_out))))
+    Q *= gain * np.copysign(1, np.diag(R))
+    return Q if n_in >= n_out else Q.T
 
 
 @register_initializer
@@ -199,5 +208,8 @@ def identity(gain: float = 1.0) -> Initializer:
     Le, Jaitly & Hinton, "A simple way to initialize recurrent networks of rectified linear units", 2015,
     arXiv:1504.00941.
     """
-    gain = check_number("identity: gain", gain, -np.inf)
-    return lambda shape, rng: gain * np.eye(*fans("identity", shape))
+    return partial(_identity, check_number("identity: gain", gain, -np.inf))
+
+
+def _identity(gain: float, shape: tuple[int, ...], rng: np.random.Generator) -> Weights:
+    return gain * np.eye(*fans("identity", shape))

@@ -10,14 +10,13 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from mlp.arrays import Array
-from mlp.buffers import Lending
-from mlp.checks import InputError, check_dtype, check_integer
+from mlp.checks import InputError, check_dtype, check_integer, check_unmasked
 from mlp.functional import classify, sigmoid, softmax
 from mlp.initializers import Initializer
 from mlp.layers.base import Layer
 from mlp.layers.containers import Hook, Sequential
 from mlp.layers.summary import Text, find_non_finite, summarize
-from mlp.layers.tree import (
+from mlp.layers.assembly import (
     check_places,
     choose_initializers,
     convert_statistics,
@@ -27,6 +26,8 @@ from mlp.layers.tree import (
 from mlp.losses import Loss
 from mlp.parameter import ParameterVector, check_state
 
+TASKS = ("classification", "regression", None)
+
 
 class Network:
     """y = f_n(... f_2(f_1(x))) for layers f_1 ... f_n, each with its backward pass.
@@ -35,8 +36,9 @@ class Network:
 
     ``rng`` (a seed or a Generator), if given, draws all parameters anew, in order; without it the layers keep
     theirs. ``init`` says how weights are drawn in every Linear: an initializer, the name of one (those in
-    ``mlp.initializers.INITIALIZERS``), or "auto": as the activation after it needs. ``dtype`` is that of the layers
-    unless given. Parameters are named "<layer number>.<name>", for example "0.weight", and live in the flat vector
+    ``mlp.initializers.INITIALIZERS``), or "auto", as the activation after it needs; without it, every Linear that
+    was given no ``weight_init`` draws as for "auto". ``dtype`` is that of the layers unless given. ``task``, "classification" or "regression", says what the scores mean to ``predict``;
+    the first training step sets it, by its loss and targets, if it was left out. Parameters are named "<layer number>.<name>", for example "0.weight", and live in the flat vector
     ``parameters``. A layer given twice is one layer in two places, whose gradient is the sum over both.
 
     A network is made to learn, ``training`` is True, and ``eval()`` and ``train()`` switch, which matters for
@@ -52,21 +54,31 @@ class Network:
         rng: int | np.random.Generator | None = None,
         init: str | Initializer | None = None,
         dtype: DTypeLike | None = None,
+        task: str | None = None,
     ) -> None:
         self.body = Sequential(*layers)
         check_places(self.body)
-        self._lending = Lending()
-        self.body.lend(self._lending)
         self.parameters = ParameterVector(name_places(self.body), None if dtype is None else check_dtype(dtype))
         self.dtype = self.parameters.dtype
         self.in_features, self.out_features = self.body.in_features, self.body.out_features
+        self.task = task
         self._all_layers = tuple(self.body.train().walk())
         self.training = True
         convert_statistics(self.body, self.dtype)
-        if init is not None:
-            choose_initializers(self.body, init)
+        choose_initializers(self.body, init)
         if rng is not None or init is not None:
             self.body.reset_parameters(np.random.default_rng(rng))
+
+    @property
+    def task(self) -> str | None:
+        """What the scores are: those of classes ("classification"), numbers ("regression"), or not known (None)."""
+        return self._task
+
+    @task.setter
+    def task(self, task: str | None) -> None:
+        if task not in TASKS:
+            raise InputError(f"Network: task must be 'classification', 'regression' or None, got {task!r}")
+        self._task = task
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -78,7 +90,7 @@ class Network:
         return self.body.forward(self._as_input(x))
 
     def add_hook(self, hook: Hook) -> None:
-        """Call ``hook(layer, y)`` after each layer's forward pass. y may be lent memory: look, or copy.
+        """Call ``hook(layer, y)`` after each layer's forward pass: to look, not to change.
 
         Layers inside a Residual or another container are watched too, before the container itself.
         """
@@ -145,15 +157,16 @@ class Network:
     ) -> tuple[float, Array]:
         """Loss and scores of a batch, with the gradients of all parameters left in ``grad``.
 
-        The same as ``zero_grad``, ``forward``, ``loss`` and ``backward``, in training mode and in memory that the
-        next step uses again: the scores returned are valid until then.
+        The same as ``zero_grad``, ``forward``, ``loss`` and ``backward``, in training mode.
 
         ``accumulate`` adds to the gradients that are there. ``summed`` makes them those of the sum over the samples
         where the loss is a mean, so that several batches add up; ``scale`` multiplies them. The loss stays as is.
         """
-        with self.mode(training=True), self._lending, loss.buffers.lending:
-            if not accumulate:
-                self.parameters.zero_grad()
+        if self.task is None:
+            self.task = "classification" if loss.is_classification(targets) else "regression"
+        if not accumulate:
+            self.parameters.zero_grad()
+        with self.mode(training=True):
             scores = self.forward(x)
             value = loss.forward(scores, targets, sample_weight)
             grad_scores = loss.backward()
@@ -165,22 +178,45 @@ class Network:
         return value, scores
 
     def evaluation_step(self, x: Array) -> Array:
-        """Scores of a batch, in evaluation mode and in lent memory: valid until the next step."""
-        with self.mode(training=False), self._lending:
-            return self.forward(x)
+        """Scores of a batch in evaluation mode; nothing of the network changes, so threads may call it at once."""
+        return self._for_use().forward(self._as_input(x))
 
     def scores(self, x: Array, batch_size: int = 1000) -> Array:
-        """What ``forward`` gives in evaluation mode, in batches: memory stays small for any number of rows."""
+        """What ``forward`` gives in evaluation mode, in batches: memory stays small for any number of rows.
+
+        Nothing of the network changes, so threads may call it at once.
+        """
         x = self._as_input(x)
         batch_size = check_integer("batch_size", batch_size, 1)
-        with self.mode(training=False):
-            if x.ndim <= 1 or len(x) <= batch_size:
-                return self.forward(x)
-            return np.concatenate([self.forward(x[i : i + batch_size]) for i in range(0, len(x), batch_size)])
+        forward = self._for_use().forward
+        if x.ndim <= 1 or len(x) <= batch_size:
+            return forward(x)
+        return np.concatenate([forward(x[i : i + batch_size]) for i in range(0, len(x), batch_size)])
+
+    def _for_use(self) -> Sequential:
+        """The same layers with the same weights in evaluation mode, remembering nothing in this network."""
+        twin = self.body.tied().eval()
+        for own, shared in zip(twin.walk(), self.body.walk(), strict=True):
+            if isinstance(own, Sequential) and isinstance(shared, Sequential):
+                own.forward_hooks = shared.forward_hooks
+        return twin
 
     def predict(self, x: Array) -> NDArray[np.intp]:
-        """The class of the largest score of each row, or a single score's sign: x (..., in_features) -> (...)."""
-        return classify(self.scores(x))
+        """What the network was trained to say of x (..., in_features).
+
+        For classes (``task`` "classification") the class of the largest score of each row, (...): of a single
+        score 1 where it is above 0, else 0. For numbers ("regression") the scores, (..., out_features). A network
+        with several outputs that was not trained, and was not told its task, is taken to choose between classes.
+
+        Raises ``InputError`` for a single output and no task.
+        """
+        if self.task is None and self.out_features == 1:
+            raise InputError(
+                "Network: one output may be a number or the score of a class; set network.task to 'regression' or "
+                "'classification', or call network.scores"
+            )
+        scores = self.scores(x)
+        return scores if self.task == "regression" else classify(scores)
 
     def predict_proba(self, x: Array) -> Array:
         """softmax of the scores, (..., classes): probabilities if the network was trained with cross-entropy.
@@ -225,18 +261,14 @@ class Network:
     def astype(self, dtype: DTypeLike) -> Network:
         """A copy of this network, sharing no memory with it, that computes in ``dtype``."""
         # What two layers share stays shared: the copy is made of all of them at once.
-        return Network(*self.body.astype(dtype).layers).train(self.training)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Network:
-        # Copied one by one, the views would no longer lie in the flat vectors.
-        return self.astype(self.dtype)
+        return Network(*self.body.astype(dtype).layers, task=self.task).train(self.training)
 
     def with_folded_batch_norm(self) -> Network:
         """A copy for use, not for training, with every BatchNorm after a Linear folded into it.
 
         It computes what this network does in evaluation mode, up to rounding, with fewer layers.
         """
-        return Network(*fold_batch_norm(self.body.astype(self.dtype)).layers).eval()
+        return Network(*fold_batch_norm(self.body.astype(self.dtype)).layers, task=self.task).eval()
 
     def explain_non_finite(self, x: Array) -> str | None:
         """Where the first value that is not finite comes from when this batch goes forward, or None."""
@@ -253,6 +285,7 @@ class Network:
                 x = np.asarray(x)
             except ValueError as error:
                 raise InputError(f"Network: the input is not an array: {error}") from None
+        check_unmasked("Network: the input", x)
         if x.dtype != self.dtype:
             if x.dtype.kind not in "fiub":
                 raise InputError(f"Network: the input must be an array of real numbers, got {x.dtype}")

@@ -7,21 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from mlp.arrays import Array
-from mlp.buffers import Lending, PassingBuffers
 from mlp.layers.containers import Sequential
 
 
-class Forgetting(Sequential):
-    """A Sequential whose layers hold nothing between forward and backward; a subclass says what is held instead."""
-
-    def lend(self, lending: Lending) -> None:
-        super().lend(lending)
-        # Lent memory is held for good, which is what these layers are here to avoid.
-        for layer in self.walk():
-            layer.buffers = PassingBuffers(lending)
-
-
-class Recompute(Forgetting):
+class Recompute(Sequential):
     """y = f(x) as Sequential computes it, in less memory: activation checkpointing. With f the layers inside,
 
         forward(x):         y = f(x), keep x, forget what f saved

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from mlp.arrays import Array
 from mlp.checks import InputError
-from mlp.efficiency.activation_checkpointing import Forgetting
 from mlp.layers.base import Layer
+from mlp.layers.containers import Sequential
 
 
 class Packed(Protocol):
@@ -102,7 +102,7 @@ STORAGES: dict[str, type[Float16 | Int8] | None] = {"float16": Float16, "int8": 
 Shelf = dict[tuple[Any, ...], tuple[Array, Packed]]
 
 
-class Compressed(Forgetting):
+class Compressed(Sequential):
     """y = f_n(... f_1(x)) as Sequential computes it, with what f saves held in fewer bits until it goes backward.
 
     After each layer's forward pass the arrays that it saved are replaced by

@@ -10,7 +10,7 @@ from mlp.checks import InputError
 from mlp.data import Batches, Dataset
 from mlp.efficiency.quantized import QuantizedLinear
 from mlp.layers import Layer, Linear
-from mlp.layers.tree import fold_batch_norm, replace_leaves
+from mlp.layers.assembly import fold_batch_norm, replace_leaves
 from mlp.metrics import count_correct
 from mlp.network import Network
 

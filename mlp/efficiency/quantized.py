@@ -9,7 +9,6 @@ from numpy.typing import DTypeLike, NDArray
 
 from mlp.arrays import Array
 from mlp.checks import InputError, check_dtype, check_integer
-from mlp.functional import ones
 from mlp.layers.base import Layer, check_features, check_upstream
 from mlp.layers.linear import Linear
 from mlp.parameter import Parameter
@@ -65,33 +64,24 @@ class QuantizedLinear(Layer):
     def forward(self, x: Array) -> Array:
         s = self.scale.data
         check_features(self, x, self.in_features, s.dtype)
-        shape = (*x.shape[:-1], self.out_features)
-        z = np.matmul(x, self._as_floats(), out=self.empty("z", shape, x.dtype))  # z = x Q
-        y = np.multiply(z, s, out=self.empty("y", shape, x.dtype))
+        z = x @ self.integers.astype(s.dtype)  # z = x Q
+        y = z * s
         if self.bias is not None:
             y += self.bias.data
-        self.saved = (x, z)
+        self.saved = z
         return y
 
     def backward(self, grad_y: Array) -> Array:
         self.backward_parameters(grad_y)
-        x, z = self.recall()
-        scaled = np.multiply(grad_y, self.scale.data, out=self.empty("scaled", z.shape, grad_y.dtype))
-        return np.matmul(scaled, self._as_floats().T, out=self.empty("grad_x", x.shape, grad_y.dtype))
+        return (grad_y * self.scale.data) @ self.integers.astype(grad_y.dtype).T
 
     def backward_parameters(self, grad_y: Array) -> None:
-        _, z = self.recall()
+        z = self.recall()
         check_upstream(self, grad_y, z.shape)
         dy = grad_y.reshape(-1, self.out_features)
-        product = np.multiply(dy, z.reshape(dy.shape), out=self.empty("product", dy.shape, dy.dtype))
-        self.scale.accumulate(np.matmul, ones(len(dy), dy.dtype), product)
+        self.scale.add_sum(dy * z.reshape(dy.shape))
         if self.bias is not None:
-            self.bias.accumulate(np.matmul, ones(len(dy), dy.dtype), dy)
-
-    def _as_floats(self) -> Array:
-        Q = self.empty("integers", self.integers.shape, self.scale.dtype)
-        Q[...] = self.integers
-        return Q
+            self.bias.add_sum(dy)
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         return (*input_shape[:-1], self.out_features)

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from mlp.arrays import Array
-from mlp.buffers import Lending
 from mlp.checks import InputError, check_integer
 from mlp.initializers import Initializer, zeros
 from mlp.layers.activations import make_activation
@@ -67,14 +66,6 @@ class Block(Container):
             check_upstream(self, grad_residual, grad_x.shape)
             grad_x += grad_residual
         return grad_x
-
-    def lend(self, lending: Lending) -> None:
-        if self.return_residual:
-            raise InputError(
-                f"{self!r} gives a pair (y, x), which the next layer of a network cannot take: "
-                f"use return_residual=False; x + f(x) is Residual(f)"
-            )
-        super().lend(lending)
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         return (*input_shape[:-1], self.out_features)
@@ -201,8 +192,7 @@ class GatedMlp(Block):
     def forward(self, x: Array) -> Any:
         v = self.value.forward(x)
         a = self.activation.forward(self.gate.forward(x))
-        h = np.multiply(v, a, out=self.empty("h", v.shape, v.dtype))
-        y = self.fc2.forward(h)
+        y = self.fc2.forward(v * a)
         self.own_saved = (v, a)
         return (y, x) if self.return_residual else y
 
@@ -223,9 +213,7 @@ class GatedMlp(Block):
         """dL/dv and dL/dg."""
         v, a = self.recall()
         dh = self.fc2.backward(grad_y)
-        dv = np.multiply(dh, a, out=self.empty("dv", dh.shape, dh.dtype))
-        da = np.multiply(dh, v, out=dh)
-        return dv, self.activation.backward(da)
+        return dh * a, self.activation.backward(dh * v)
 
     def packed_fc1(self, order: str = "value_first") -> tuple[Array, Array | None]:
         """Weight (in_features, 2 hidden_features) and bias (2 hidden_features,) of v and g in one, as copies.

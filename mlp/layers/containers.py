@@ -51,7 +51,7 @@ class Sequential(Container):
     parameters, whose gradient is the sum over both places.
 
     A hook in ``forward_hooks`` is called as hook(layer, y) after each layer, one in ``backward_hooks`` as
-    hook(layer, dL/dy) before it goes backward. The arrays may be lent memory: look, or copy.
+    hook(layer, dL/dy) before it goes backward: to look, not to change.
 
     Raises ``InputError`` for something that is not a layer, or neighbours whose widths do not fit.
     """
@@ -115,10 +115,13 @@ class Sequential(Container):
             else:
                 grad_y = layer.backward(grad_y)
 
-    def _twin(self, convert: Callable[[Any], Any]) -> Self:
-        twin = super()._twin(convert)
+    def twin(self, convert: Callable[[Any], Any]) -> Self:
+        twin = super().twin(convert)
         twin.forward_hooks, twin.backward_hooks = [], []  # who watches one place did not ask to watch another
         return twin
+
+    def __getstate__(self) -> dict[str, Any]:
+        return super().__getstate__() | {"forward_hooks": [], "backward_hooks": []}
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         for layer in self.layers:
@@ -170,13 +173,13 @@ class Residual(Container):
         if around.shape != y.shape:
             raise InputError(f"{self.name}: its layers give shape {y.shape}, the way around them {around.shape}")
         self.own_saved = y.shape
-        return np.add(around, y, out=self.empty("y", y.shape, y.dtype))
+        return around + y
 
     def backward(self, grad_y: Array) -> Array:
         self.recall()
         grad_x = self.body.backward(grad_y)
         around = grad_y if self.shortcut is None else self.shortcut.backward(grad_y)
-        return np.add(grad_x, around, out=self.empty("grad_x", grad_x.shape, grad_x.dtype))
+        return grad_x + around
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         return self.body.output_shape(input_shape)

@@ -39,11 +39,9 @@ class Dropout(Layer):
     def forward(self, x: Array) -> Array:
         if not self.training or self.p == 0:
             self.saved = (x.shape, None)
-            return x.copy() if not self.buffers.lending.is_on else x
-        chance = self.empty("chance", x.shape, x.dtype)
-        self.rng.random(dtype=x.dtype, out=chance)
-        keep = np.greater_equal(chance, x.dtype.type(self.p), out=self.empty("keep", x.shape, bool))
-        y = np.multiply(x, keep, out=self.empty("y", x.shape, x.dtype))
+            return x.copy()
+        keep = self.rng.random(x.shape, x.dtype) >= x.dtype.type(self.p)
+        y = x * keep
         y *= x.dtype.type(1 / (1 - self.p))
         self.saved = (x.shape, keep)
         return y
@@ -52,8 +50,8 @@ class Dropout(Layer):
         shape, keep = self.recall()
         check_upstream(self, grad_y, shape)
         if keep is None:
-            return grad_y.copy() if not self.buffers.lending.is_on else grad_y
-        grad_x = np.multiply(grad_y, keep, out=self.empty("grad_x", shape, grad_y.dtype))
+            return grad_y.copy()
+        grad_x = grad_y * keep
         grad_x *= grad_y.dtype.type(1 / (1 - self.p))
         return grad_x
 

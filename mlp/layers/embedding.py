@@ -54,14 +54,13 @@ class Embedding(Layer):
     def forward(self, x: Array) -> Array:
         indices = self._as_indices(x)
         self.saved = indices
-        y = self.empty("y", (*x.shape, self.embedding_dim), self.weight.dtype)
-        return np.take(self.weight.data, indices, axis=0, out=y, mode="clip")  # in range: checked above
+        return self.weight.data[indices]
 
     def backward(self, grad_y: Array) -> Array:
         indices = self.recall()
         check_upstream(self, grad_y, (*indices.shape, self.embedding_dim))
         dy = grad_y.reshape(-1, self.embedding_dim)
-        self.weight.accumulate(add_rows, indices.reshape(-1), dy, np.array(self.num_embeddings))
+        self.weight.add(sum_by_index(indices.reshape(-1), dy, self.num_embeddings))
         return np.zeros(indices.shape, grad_y.dtype)
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -81,11 +80,9 @@ class Embedding(Layer):
         return f"Embedding({self.num_embeddings}, {self.embedding_dim})"
 
 
-def add_rows(indices: NDArray[np.intp], rows: Array, length: Array, out: Array | None = None) -> Array:
+def sum_by_index(indices: NDArray[np.intp], rows: Array, length: int) -> Array:
     """out[i] = sum of the rows whose index is i: (n,) and (n, d) -> (length, d), zeros where no index points."""
-    if out is None:
-        out = np.empty((int(length), rows.shape[1]), rows.dtype)
-    out[...] = 0
+    out = np.zeros((length, rows.shape[1]), rows.dtype)
     if len(indices):
         # Sorted by index, the rows of one index are neighbours, and one call sums every run of them.
         order = np.argsort(indices, kind="stable")
@@ -133,7 +130,7 @@ class EmbeddedColumns(Container):
     def forward(self, x: Array) -> Array:
         dtype = self.embeddings[0].weight.dtype
         check_features(self, x, self.in_features, dtype)
-        y = self.empty("y", self.output_shape(x.shape), dtype)
+        y = np.empty(self.output_shape(x.shape), dtype)
         y[..., self._kept_places] = x[..., self._kept]
         for column, embedding in zip(self.columns, self.embeddings, strict=True):
             y[..., self._places[column]] = embedding.forward(x[..., column])
@@ -143,7 +140,7 @@ class EmbeddedColumns(Container):
     def backward(self, grad_y: Array) -> Array:
         shape = self.recall()
         check_upstream(self, grad_y, self.output_shape(shape))
-        grad_x = self.empty("grad_x", shape, grad_y.dtype)
+        grad_x = np.empty(shape, grad_y.dtype)
         grad_x[..., self._kept] = grad_y[..., self._kept_places]
         for column, embedding in zip(self.columns, self.embeddings, strict=True):
             grad_x[..., column] = embedding.backward(grad_y[..., self._places[column]])

@@ -7,8 +7,7 @@ from numpy.typing import DTypeLike
 
 from mlp.arrays import Array
 from mlp.checks import check_dtype, check_integer
-from mlp.functional import ones
-from mlp.initializers import Initializer, normal, zeros
+from mlp.initializers import Initializer, he_normal, zeros
 from mlp.layers.base import Layer, check_features, check_upstream
 from mlp.parameter import Parameter
 
@@ -22,8 +21,9 @@ class Linear(Layer):
         dL/db = 1ᵀ dy          (out_features,)
         dL/dx = dy Wᵀ          (batch, in_features)
 
-    ``weight`` has shape (in_features, out_features), the transpose of PyTorch's. It is drawn by
-    ``weight_init`` from ``rng``, by default from N(0, 0.01²); ``bias`` by ``bias_init``, by default zeros.
+    ``weight`` has shape (in_features, out_features), the transpose of PyTorch's. It is drawn by ``weight_init``
+    from ``rng``. By default that is He's N(0, 2 / in_features), and in a network that draws its weights
+    (``rng=``) what suits the activation that follows. ``bias`` is drawn by ``bias_init``, by default zeros.
 
     Raises ``InputError`` for sizes below 1, and for an x of another width or dtype.
 
@@ -45,40 +45,39 @@ class Linear(Layer):
         dtype = check_dtype(dtype)
         self.in_features = check_integer("Linear: in_features", in_features, 1)
         self.out_features = check_integer("Linear: out_features", out_features, 1)
-        self.weight_init = weight_init or normal(0.01)
+        self.weight_init = weight_init
         self.bias_init = bias_init
         self.weight = Parameter(np.empty((in_features, out_features), dtype), "weight")
         self.bias = Parameter(np.empty(out_features, dtype), "bias") if bias else None
         self.reset_parameters(np.random.default_rng(rng))
 
     def reset_parameters(self, rng: np.random.Generator) -> None:
-        self.weight.data = self.weight_init(self.weight.shape, rng)
+        draw = self.weight_init or he_normal()
+        self.weight.data = draw(self.weight.shape, rng)
         if self.bias is not None:
             self.bias.data = self.bias_init(self.bias.shape, rng)
 
     def forward(self, x: Array) -> Array:
         W = self.weight.data
         check_features(self, x, self.in_features, W.dtype)
-        y = np.matmul(x, W, out=self.empty("y", (*x.shape[:-1], self.out_features), x.dtype))  # y = x W
+        self.saved = x
+        y = x @ W
         if self.bias is not None:
             y += self.bias.data
-        self.saved = x
         return y
 
     def backward(self, grad_y: Array) -> Array:
         self.backward_parameters(grad_y)
-        x, W = self.recall(), self.weight.data
-        return np.matmul(grad_y, W.T, out=self.empty("grad_x", x.shape, grad_y.dtype))  # dx = dy Wᵀ
+        return grad_y @ self.weight.data.T
 
     def backward_parameters(self, grad_y: Array) -> None:
         x = self.recall()
         check_upstream(self, grad_y, (*x.shape[:-1], self.out_features))
         x = x.reshape(-1, self.in_features)  # (N, in)
         dy = grad_y.reshape(-1, self.out_features)  # (N, out)
-        self.weight.accumulate(np.matmul, x.T, dy)  # dW += xᵀ dy
+        self.weight.add_product(x.T, dy)  # dW += xᵀ dy
         if self.bias is not None:
-            # db += 1ᵀ dy: a product with ones is the sum over the batch, by the fastest routine there is for it.
-            self.bias.accumulate(np.matmul, ones(len(dy), dy.dtype), dy)
+            self.bias.add_sum(dy)  # db += 1ᵀ dy
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         return (*input_shape[:-1], self.out_features)

@@ -7,7 +7,6 @@ from numpy.typing import DTypeLike
 
 from mlp.arrays import Array
 from mlp.checks import check_dtype, check_integer, check_number
-from mlp.functional import ones
 from mlp.layers.base import Layer, check_features, check_upstream
 from mlp.parameter import Parameter
 
@@ -40,19 +39,29 @@ class Normalization(Layer):
         return x.reshape(-1, self.in_features)
 
     def upstream(self, grad_y: Array) -> Array:
-        """dL/dy as (N, features), with the bias's gradient already accumulated: dL/dβ = 1ᵀ dy."""
+        """dL/dy as (N, features), with the bias's gradient already added: dL/dβ = 1ᵀ dy."""
         shape = self.recall()[0]
         check_upstream(self, grad_y, shape)
         dy = grad_y.reshape(-1, self.in_features)
         if self.bias is not None:
-            self.bias.accumulate(np.matmul, ones(len(dy), dy.dtype), dy)
+            self.bias.add_sum(dy)
         return dy
 
-    def accumulate_weight(self, dy: Array, x_hat: Array) -> None:
-        """dL/dγ = sum over the batch of dy · x̂."""
-        if self.weight is not None:
-            product = np.multiply(dy, x_hat, out=self.empty("product", dy.shape, dy.dtype))
-            self.weight.accumulate(np.matmul, ones(len(dy), dy.dtype), product)
+    def scale(self, x_hat: Array) -> Array:
+        """y = γ x̂ + β."""
+        if self.weight is None:
+            return x_hat.copy()
+        y = x_hat * self.weight.data
+        if self.bias is not None:
+            y += self.bias.data
+        return y
+
+    def scale_backward(self, dy: Array, x_hat: Array) -> Array:
+        """g = γ · dy, with dL/dγ = Σ dy · x̂ added to the weight's gradient."""
+        if self.weight is None:
+            return dy.copy()
+        self.weight.add_sum(dy * x_hat)
+        return dy * self.weight.data
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.in_features}{'' if self.weight is not None else ', affine=False'})"
@@ -81,28 +90,19 @@ class LayerNorm(Normalization):
 
     def forward(self, x: Array) -> Array:
         rows = self.rows(x)
-        average = ones(self.in_features, x.dtype)[:, np.newaxis] / x.dtype.type(self.in_features)
-        x_hat = np.subtract(rows, rows @ average, out=self.empty("x_hat", rows.shape, x.dtype))
+        x_hat = rows - row_mean(rows)
         inverse = inverse_scale(x_hat, self.eps)
         x_hat *= inverse
         self.saved = (x.shape, x_hat, inverse)
-        if self.weight is None:
-            return self.keep_output(x_hat).reshape(x.shape)
-        y = np.multiply(x_hat, self.weight.data, out=self.empty("y", rows.shape, x.dtype))
-        if self.bias is not None:
-            y += self.bias.data
-        return y.reshape(x.shape)
+        return self.scale(x_hat).reshape(x.shape)
 
     def backward(self, grad_y: Array) -> Array:
         shape, x_hat, inverse = self.recall()
         dy = self.upstream(grad_y)
-        self.accumulate_weight(dy, x_hat)
-        g = self.empty("grad_x", dy.shape, dy.dtype)
-        np.multiply(dy, dy.dtype.type(1) if self.weight is None else self.weight.data, out=g)
-        average = ones(self.in_features, dy.dtype)[:, np.newaxis] / dy.dtype.type(self.in_features)
-        mean, along = g @ average, row_dot(g, x_hat) / dy.dtype.type(self.in_features)
+        g = self.scale_backward(dy, x_hat)
+        mean, along = row_mean(g), row_dot(g, x_hat) / dy.dtype.type(self.in_features)
         g -= mean
-        g -= np.multiply(x_hat, along, out=self.empty("product", dy.shape, dy.dtype))
+        g -= x_hat * along
         g *= inverse
         return g.reshape(shape)
 
@@ -127,22 +127,24 @@ class RMSNorm(Normalization):
     def forward(self, x: Array) -> Array:
         rows = self.rows(x)
         inverse = inverse_scale(rows, self.eps)
-        x_hat = np.multiply(rows, inverse, out=self.empty("x_hat", rows.shape, x.dtype))
+        x_hat = rows * inverse
         self.saved = (x.shape, x_hat, inverse)
-        if self.weight is None:
-            return self.keep_output(x_hat).reshape(x.shape)
-        return np.multiply(x_hat, self.weight.data, out=self.empty("y", rows.shape, x.dtype)).reshape(x.shape)
+        return self.scale(x_hat).reshape(x.shape)
 
     def backward(self, grad_y: Array) -> Array:
         shape, x_hat, inverse = self.recall()
         dy = self.upstream(grad_y)
-        self.accumulate_weight(dy, x_hat)
-        g = self.empty("grad_x", dy.shape, dy.dtype)
-        np.multiply(dy, dy.dtype.type(1) if self.weight is None else self.weight.data, out=g)
+        g = self.scale_backward(dy, x_hat)
         along = row_dot(g, x_hat) / dy.dtype.type(self.in_features)
-        g -= np.multiply(x_hat, along, out=self.empty("product", dy.shape, dy.dtype))
+        g -= x_hat * along
         g *= inverse
         return g.reshape(shape)
+
+
+def row_mean(rows: Array) -> Array:
+    """The mean of each row, (N, F) -> (N, 1), as a product, which is the fastest way to sum."""
+    features = rows.shape[1]
+    return rows @ np.full((features, 1), 1 / features, rows.dtype)
 
 
 def row_dot(a: Array, b: Array) -> Array:

@@ -1,107 +1,127 @@
-"""What is done to a whole tree of layers: giving names, choosing initial weights, folding normalisation away."""
+"""Layers inside layers: going through all of them, and copying them. How a layer computes stands in base.py."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import copy
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from mlp.arrays import Array
-from mlp.checks import InputError
-from mlp.initializers import Initializer, for_activation, make_initializer
-from mlp.layers.activations import ACTIVATIONS
-from mlp.layers.base import Layer
-from mlp.layers.batch_norm import BatchNorm
-from mlp.layers.containers import Sequential
-from mlp.layers.linear import Linear
+from mlp.checks import check_dtype
 from mlp.parameter import Parameter
 
-
-def check_places(body: Layer) -> None:
-    """Raise ``InputError`` if a layer stands in two places, or is in another network already."""
-    seen: dict[int, str] = {}
-    for path, layer in body.descendants():
-        where = f"layer {path} {layer!r}"
-        if any(p.owner is not None for p in layer.parameters().values()):
-            raise InputError(f"Network: {where} belongs to another network; copy it with astype")
-        if id(layer) in seen:
-            raise InputError(
-                f"Network: {where} is {seen[id(layer)]} as well; give its second place a copy with the same "
-                f"parameters, layer.tied()"
-            )
-        seen[id(layer)] = where
+Snapshot = tuple[dict[str, Array], dict[str, Any]]
 
 
-def name_places(body: Layer) -> list[Parameter]:
-    """Give every layer and every parameter its name, where it stands; returns the parameters, each once."""
-    for path, layer in body.descendants():
-        layer.name = f"layer {path} {layer!r}"
-    named: dict[int, Parameter] = {}
-    for name, p in body.parameters().items():
-        if id(p) not in named:  # a shared one is called after its first place
-            p.name = name
-            named[id(p)] = p
-    return list(named.values())
+class Tree:
+    """A layer with those inside it, its children, which may have children of their own.
 
-
-def convert_statistics(body: Layer, dtype: np.dtype[Any]) -> None:
-    """Bring all running statistics to ``dtype``, but for integers; those that are shared stay so."""
-    converted: dict[int, Array] = {}
-    for layer in body.walk():
-        for name in layer.statistic_names:
-            array = getattr(layer, name)
-            if array.dtype.kind == "f":
-                setattr(layer, name, converted.setdefault(id(array), array.astype(dtype, copy=False)))
-
-
-def choose_initializers(body: Layer, init: str | Initializer) -> None:
-    """Let every Linear in ``body`` draw its weights from ``init``, an initializer or the name of one.
-
-    "auto" gives each the one that suits the activation which its output goes into: He for the family of ReLU,
-    Xavier for sigmoids and for the last layer. Raises ``InputError`` for an unknown name.
+    Besides parameters a layer may own what its forward pass changes: the arrays named in ``statistic_names``
+    (running statistics: not learned by gradients, yet part of what it computes), and random generators.
     """
-    leaves = [layer for layer in body.walk() if isinstance(layer, Linear) or not layer.children()]
-    activations = {kind: registered for registered, kind in ACTIVATIONS.items()}
-    for i, layer in enumerate(leaves):
-        if not isinstance(layer, Linear):
-            continue
-        if not isinstance(init, str) or init.lower() != "auto":
-            layer.weight_init = make_initializer(init) if isinstance(init, str) else init
-            continue
-        after = (a for a in leaves[i + 1 :] if isinstance(a, Linear) or type(a) in activations)
-        following = type(next(after, layer))
-        layer.weight_init = for_activation(activations.get(following, "Identity"))
 
+    statistic_names: tuple[str, ...] = ()
 
-def fold_batch_norm(body: Sequential) -> Sequential:
-    """``body`` with every BatchNorm after a Linear folded into it, also inside its layers, which this changes."""
-    folded: list[Layer] = []
-    for layer in body:
-        layer = _fold_inside(layer)
-        if isinstance(layer, BatchNorm) and folded and isinstance(folded[-1], Linear):
-            folded[-1] = layer.folded_into(folded[-1])
-        else:
-            folded.append(layer)
-    return Sequential(*folded)
+    if TYPE_CHECKING:
+        saved: Any
+        name: str
+        training: bool
 
+        def reset_parameters(self, rng: np.random.Generator) -> None: ...
+        def forward(self, x: Array) -> Array: ...
+        def parameters(self) -> dict[str, Parameter]: ...
 
-def _fold_inside(layer: Layer) -> Layer:
-    if isinstance(layer, Sequential):
-        return fold_batch_norm(layer)
-    for name, child in list(vars(layer).items()):
-        if isinstance(child, Layer):
-            setattr(layer, name, _fold_inside(child))
-    return layer
+    def children(self) -> dict[str, Self]:
+        """The layers directly inside this one, by attribute name, in the order in which they were set."""
+        return {name: value for name, value in vars(self).items() if isinstance(value, Tree)}  # type: ignore[misc]
 
+    def descendants(self) -> Iterator[tuple[str, Self]]:
+        """All layers inside this one with their paths, such as ("2.body.0", layer), each before those inside it."""
+        for name, child in self.children().items():
+            yield name, child
+            for path, layer in child.descendants():
+                yield f"{name}.{path}", layer
 
-def replace_leaves(layer: Layer, replace: Callable[[Layer], Layer]) -> Layer:
-    """``layer`` with ``replace(leaf)`` in the place of every layer that has none inside; containers are changed."""
-    if not layer.children():
-        return replace(layer)
-    for name, value in list(vars(layer).items()):
-        if isinstance(value, Layer):
-            setattr(layer, name, replace_leaves(value, replace))
-        elif isinstance(value, tuple) and value and all(isinstance(item, Layer) for item in value):
-            setattr(layer, name, tuple(replace_leaves(item, replace) for item in value))
-    return layer
+    def walk(self) -> Iterator[Self]:
+        """This layer, then all layers inside it."""
+        yield self
+        for _, layer in self.descendants():
+            yield layer
+
+    def collect(self, own: Callable[[Self], dict[str, Any]]) -> dict[str, Any]:
+        """{name: thing} of what each layer ``own``s: its own first, those of a child as "child.name"."""
+        found = own(self)
+        for path, child in self.children().items():
+            found |= {f"{path}.{name}": thing for name, thing in child.collect(own).items()}
+        return found
+
+    def statistics(self) -> dict[str, Array]:
+        """The running statistics by name, those of a child as "child.name": the arrays themselves."""
+        return self.collect(lambda layer: {name: getattr(layer, name) for name in layer.statistic_names})
+
+    def generators(self) -> dict[str, np.random.Generator]:
+        """The random generators that forward passes draw from, by name."""
+        kind = np.random.Generator
+        return self.collect(lambda layer: {n: rng for n, rng in vars(layer).items() if isinstance(rng, kind)})
+
+    def snapshot(self) -> Snapshot:
+        """Copies of all that a forward pass changes besides ``saved``: running statistics, generators' states."""
+        statistics = {name: array.copy() for name, array in self.statistics().items()}
+        return statistics, {name: rng.bit_generator.state for name, rng in self.generators().items()}
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go back to a ``snapshot``: the same forward pass then draws the same numbers again."""
+        statistics, states = snapshot
+        for name, array in self.statistics().items():
+            array[...] = statistics[name]
+        for name, rng in self.generators().items():
+            rng.bit_generator.state = states[name]
+
+    def astype(self, dtype: DTypeLike) -> Self:
+        """A copy of this layer that computes in ``dtype`` and shares no memory with it.
+
+        What several layers inside it share, their copies share too.
+        """
+        dtype = check_dtype(dtype)
+        copies: dict[int, Any] = {}
+
+        def convert(value: Any) -> Any:
+            if id(value) not in copies:
+                if isinstance(value, Parameter):
+                    copies[id(value)] = Parameter(value.data.astype(dtype), value.name)
+                elif isinstance(value, np.ndarray):
+                    copies[id(value)] = value.astype(dtype if value.dtype.kind == "f" else value.dtype)
+                else:
+                    copies[id(value)] = copy.deepcopy(value)
+            return copies[id(value)]
+
+        return self.twin(convert)
+
+    def tied(self) -> Self:
+        """This layer once more, for a second place in a network: the same parameters and statistics, whose
+        gradient is the sum over both places, with its own memory between forward and backward."""
+        return self.twin(lambda value: value)
+
+    def twin(self, convert: Callable[[Any], Any]) -> Self:
+        """A copy with its own ``saved``, whose parameters, statistics and generators are ``convert`` of these."""
+        twin = object.__new__(type(self))
+        vars(twin).update(vars(self))
+        for name, value in vars(self).items():
+            if isinstance(value, Tree):
+                vars(twin)[name] = value.twin(convert)
+            elif isinstance(value, tuple) and value and all(isinstance(item, Tree) for item in value):
+                vars(twin)[name] = tuple(item.twin(convert) for item in value)
+            elif isinstance(value, Parameter | np.random.Generator) or name in self.statistic_names:
+                vars(twin)[name] = convert(value)
+        twin.saved = None
+        return twin
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy or a pickle takes along: not what was remembered for a backward pass."""
+        return {name: value for name, value in vars(self).items() if name not in ("saved", "own_saved")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, saved=None)

@@ -15,14 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mlp.arrays import Array
-from mlp.buffers import Buffers
-from mlp.checks import InputError
-from mlp.functional import check_labels
+from mlp.checks import InputError, check_unmasked
 from mlp.registry import Registry
-
-Labels = NDArray[np.integer[Any]]
-# How much each sample counts in the loss: one number if all count alike, else a column (N, 1).
-Share = float | Array
 
 LOSSES: Registry[Loss] = Registry("loss")
 
@@ -38,23 +32,28 @@ def make_loss(name: str, **options: Any) -> Loss:
 
 
 class Loss:
-    """L(scores, targets, sample_weight) -> float, for scores (..., K) and N = the product of the leading axes:
+    """L(scores, targets, sample_weight) for scores (..., K) of N samples, N the product of the leading axes:
 
         total = sum_i w_i l_i,   weight = sum_i w_i,   L = total / weight  ("mean")  or  L = total  ("sum")
 
     with l_i the loss of sample i, which each class defines, and w_i its weight: ``sample_weight`` (...), 1 if left
-    out. ``"element_mean"``, where it is offered, takes for l_i the mean over the K outputs instead of the sum. A
-    weight of 2 is the same as the sample twice, 0 leaves it out; without any weight (an empty batch, or weights
-    that are all 0) the loss and its gradient are 0.
+    out. A weight of 2 is the same as the sample twice, 0 leaves it out; without any weight (an empty batch, or
+    weights that are all 0) the loss and its gradient are 0. ``"none"`` gives all w_i l_i, an array (...), in place
+    of their sum. ``"element_mean"``, where it is offered, is the mean with l_i the mean over the K outputs instead
+    of the sum.
 
-    ``forward`` returns L and keeps ``total`` and ``weight``: over several batches, add up both and divide once. It
-    also keeps in ``saved`` the derivative of L, which ``backward`` returns.
+    ``forward`` returns L and keeps ``total`` and ``weight``: over several batches, add up both and divide once.
+    ``backward`` returns dL/dscores (of the sum of all, for "none").
 
-    A new loss defines ``forward`` in this order: ``check_scores``, its own checks, ``share``, ``keep``. Raises
+    A new loss defines ``per_sample``, and takes class labels (...) or targets of the scores' shape or both. Raises
     ``InputError`` for another ``reduction``, and ``forward`` for scores, targets or weights that do not fit.
     """
 
-    reductions: tuple[str, ...] = ("mean", "sum")
+    reductions: tuple[str, ...] = ("mean", "sum", "none")
+    # Whether a target may be a distribution over the classes, or any number, as mixup makes them.
+    takes_soft_labels = False
+    # The fewest scores a sample: to choose between classes takes two.
+    fewest_scores = 1
 
     def __init__(self, reduction: str = "mean") -> None:
         if reduction not in self.reductions:
@@ -64,23 +63,49 @@ class Loss:
         self.reduction = reduction
         self.total = self.weight = math.nan
         self.saved: Array | None = None
-        self.buffers = Buffers()
-        self._scale = 1.0  # L = scale · total
-        self._rows: Array = np.eye(0)
-        self._rows_value = 1.0
 
-    def forward(self, scores: Array, targets: Array, sample_weight: Array | None = None) -> float:
-        """The loss of these scores."""
-        raise NotImplementedError(f"{type(self).__name__} needs a forward method")
+    def per_sample(self, s: Array, targets: Array) -> tuple[Array, Array]:
+        """l_i and dl_i/ds_i, (N,) and (N, K), for scores s (N, K) and targets (N,) or (N, K)."""
+        raise NotImplementedError(f"{type(self).__name__} needs a per_sample method")
+
+    def importance(self, s: Array, targets: Array) -> Array | None:
+        """What w_i counts in ``weight`` besides itself, (N,): for class weights, which are part of l_i."""
+        return None
+
+    def forward(self, scores: Array, targets: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
+        """The loss of these scores: a float, or with reduction "none" an array."""
+        s = check_scores(self, scores)
+        t = check_targets(self, scores, targets)
+        losses, gradient = self.per_sample(s, t)
+        if self.reduction == "element_mean":
+            losses, gradient = losses / s.shape[1], gradient / s.shape[1]
+        share = self.importance(s, t)
+        if sample_weight is None:
+            self.weight = float(len(s) if share is None else share.sum())
+        else:
+            w = check_sample_weight(self, scores, sample_weight)
+            self.weight = float(w.sum() if share is None else w @ share)
+            losses, gradient = losses * w, gradient * w[:, np.newaxis].astype(s.dtype)
+        self.total = float(losses.sum(dtype=np.float64))
+        # A sum of weights too small to divide by counts as 0.
+        is_mean = self.reduction in ("mean", "element_mean")
+        scale = 1.0 if not is_mean else 1 / self.weight if self.weight > sys.float_info.min else 0.0
+        gradient *= scale  # 1/N
+        self.saved = gradient.reshape(scores.shape)
+        return losses.reshape(scores.shape[:-1]) if self.reduction == "none" else self.total * scale
 
     def backward(self) -> Array:
         """dL/dscores of the last ``forward``, with the shape of the scores: the caller's own."""
         if self.saved is None:
             raise InputError(f"{type(self).__name__}: backward needs a forward pass first")
-        return self.saved if self.buffers.lending.is_on else self.saved.copy()
+        return self.saved.copy()
 
-    def __call__(self, scores: Array, targets: Array, sample_weight: Array | None = None) -> float:
+    def __call__(self, scores: Array, targets: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
         return self.forward(scores, targets, sample_weight)
+
+    def is_classification(self, targets: Array) -> bool:
+        """Whether with these targets it is classes that are learned, and not numbers."""
+        return True
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(self.written_options())})"
@@ -89,92 +114,49 @@ class Loss:
         """The options as one would write them, those at their default left out."""
         return [] if self.reduction == "mean" else [f"reduction={self.reduction!r}"]
 
-    def empty(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-        """Uninitialised memory: new, or lent inside a training step."""
-        return self.buffers.empty(name, shape, dtype)
-
-    def share(
-        self, scores: Array, sample_weight: ArrayLike | None = None, class_factor: Array | None = None
-    ) -> Share:
-        """How much each sample counts in L: w_i / weight for a mean, w_i for a sum. Sets ``weight``.
-
-        ``class_factor`` (N,) multiplies w_i in ``weight`` alone: for class weights, which are part of l_i.
-        """
-        if sample_weight is None:
-            return self.equal_share(scores, class_factor)
-        w = check_sample_weight(self, scores, sample_weight)
-        self.weight = float(w.sum() if class_factor is None else w @ class_factor)
-        return (w * self._set_scale(scores)).astype(scores.dtype)[:, np.newaxis]
-
-    def equal_share(self, scores: Array, class_factor: Array | None = None) -> float:
-        """The same without sample weights: 1/N for a mean, 1 for a sum."""
-        self.weight = float(scores.size // scores.shape[-1] if class_factor is None else class_factor.sum())
-        return self._set_scale(scores)
-
-    def _set_scale(self, scores: Array) -> float:
-        if self.reduction == "sum":
-            self._scale = 1.0
-        else:
-            # A sum too small to divide by counts as 0.
-            self._scale = 1 / self.weight if self.weight > sys.float_info.min else 0.0
-        return self._scale * (1 / scores.shape[-1]) if self.reduction == "element_mean" else self._scale
-
-    def keep(self, loss: float, gradient: Array, shape: tuple[int, ...]) -> float:
-        """Remember ``gradient``, dL/dscores, for ``backward``, and ``total``. Returns the loss."""
-        self.saved = gradient if gradient.shape == shape else gradient.reshape(shape)
-        self.total = loss / self._scale if self._scale else 0.0
-        return loss
-
-    def weighted_dot(self, share: Share, a: Array, b: Array) -> float:
-        """sum_i share_i sum_k a_ik b_ik, for a and b of shape (N, K)."""
-        if isinstance(share, float):
-            return share * float(np.vdot(a, b))
-        return float(np.vdot(np.multiply(a, share, out=self.empty("weighted", a.shape, a.dtype)), b))
-
-    def class_rows(self, num_classes: int) -> Array:
-        """What the labels 0 .. K-1 stand for, as the rows of a matrix (K, K): one-hot vectors."""
-        return np.eye(num_classes)
-
-    def target_rows(self, s: Array, labels: NDArray[np.intp], value: float = 1.0) -> Array:
-        """``value`` times the row that each label stands for: (N, K) for labels (N,), already checked."""
-        rows = self._rows
-        if rows.shape[0] != s.shape[1] or rows.dtype != s.dtype or self._rows_value != value:
-            # The same in every step: its rows only need to be gathered.
-            rows = self._rows = (value * self.class_rows(s.shape[1])).astype(s.dtype)
-            self._rows_value = value
-        return rows.take(labels, 0, self.empty("Y", s.shape, s.dtype), "clip")
-
-
-def weighted_sum(share: Share, losses: Array) -> float:
-    """sum_i share_i sum_k losses_ik, for losses of shape (N, K)."""
-    if isinstance(share, float):
-        return share * float(np.add.reduce(losses, axis=None))
-    return float(np.vdot(share, losses.sum(axis=1)))
-
 
 def check_scores(loss: Loss, scores: Array) -> Array:
     """The scores as (N, K). Raises ``InputError`` unless they are floating-point with a class axis."""
     if not isinstance(scores, np.ndarray) or scores.dtype.kind != "f":
         kind = scores.dtype if isinstance(scores, np.ndarray) else type(scores).__name__
         raise InputError(f"{type(loss).__name__}: scores must be a floating-point array, got {kind}")
+    check_unmasked(f"{type(loss).__name__}: scores", scores)
     if scores.ndim < 1 or scores.shape[-1] < 1:
         raise InputError(f"{type(loss).__name__}: scores need a class axis, got shape {scores.shape}")
+    if scores.shape[-1] < loss.fewest_scores:
+        raise InputError(
+            f"{type(loss).__name__}: one score a sample leaves nothing to choose from, got shape {scores.shape}; give "
+            f"the network an output for each class, or train one output with BinaryCrossEntropyLoss"
+        )
     return scores if scores.ndim == 2 else scores.reshape(-1, scores.shape[-1])
 
 
-def check_class_labels(loss: Loss, scores: Array, labels: Labels) -> NDArray[np.intp]:
-    """The labels as (N,). Raises ``InputError`` unless there is one label in range for each row of scores."""
-    labels = np.asarray(labels)
-    if labels.shape != scores.shape[:-1]:
+def check_targets(loss: Loss, scores: Array, targets: ArrayLike) -> Array:
+    """Targets of the scores' shape (..., K) as (N, K); one a sample, (...) or for labels (..., 1), as (N,).
+
+    Raises ``InputError`` for other shapes, and for targets that are not real numbers.
+    """
+    check_unmasked(f"{type(loss).__name__}: targets", targets)
+    t = np.asarray(targets)
+    if t.dtype.kind not in "fiub":
         raise InputError(
-            f"{type(loss).__name__}: scores of shape {scores.shape} need labels of shape "
-            f"{scores.shape[:-1]}, got {labels.shape}"
+            f"{type(loss).__name__}: targets must be labels (integers) or real numbers, got {t.dtype}"
+            + ("; a Dataset numbers names of classes: Dataset(x, names)" if t.dtype.kind in "UOS" else "")
         )
-    return check_labels(labels.reshape(-1), scores.shape[-1])
+    if t.shape == scores.shape:
+        return t.reshape(-1, scores.shape[-1])
+    is_column_of_labels = t.shape == (*scores.shape[:-1], 1) and t.dtype.kind in "iub"
+    if t.shape != scores.shape[:-1] and not is_column_of_labels:
+        raise InputError(
+            f"{type(loss).__name__}: scores of shape {scores.shape} need labels of shape {scores.shape[:-1]} or "
+            f"targets of shape {scores.shape}, got {t.dtype} of shape {t.shape}"
+        )
+    return t.reshape(-1)
 
 
 def check_sample_weight(loss: Loss, scores: Array, sample_weight: ArrayLike) -> NDArray[np.float64]:
     """The weights as (N,), float64. Raises ``InputError`` unless each row of scores has a finite one >= 0."""
+    check_unmasked(f"{type(loss).__name__}: sample_weight", sample_weight)
     given = np.asarray(sample_weight)
     if given.shape != scores.shape[:-1] or given.dtype.kind not in "fiub":
         raise InputError(

@@ -8,14 +8,8 @@ import numpy as np
 
 from mlp.arrays import Array
 from mlp.checks import InputError, check_number
-from mlp.functional import sigmoid
-from mlp.losses.base import (
-    Loss,
-    check_class_labels,
-    check_scores,
-    check_weights,
-    register_loss,
-)
+from mlp.functional import one_hot, sigmoid, softplus
+from mlp.losses.base import Loss, check_weights, register_loss
 
 
 @register_loss("BCE")
@@ -39,7 +33,8 @@ class BinaryCrossEntropyLoss(Loss):
     Cox, "The regression analysis of binary sequences", Journal of the Royal Statistical Society B 20 (1958).
     """
 
-    reductions = ("mean", "sum", "element_mean")
+    reductions = ("mean", "sum", "none", "element_mean")
+    takes_soft_labels = True
 
     def __init__(self, reduction: str = "mean", pos_weight: float | Sequence[float] | None = None) -> None:
         super().__init__(reduction)
@@ -53,43 +48,27 @@ class BinaryCrossEntropyLoss(Loss):
     def written_options(self) -> list[str]:
         return super().written_options() + ([] if self.pos_weight is None else [f"pos_weight={self.pos_weight!r}"])
 
-    def forward(self, scores: Array, targets: Array, sample_weight: Array | None = None) -> float:
-        s = check_scores(self, scores)
-        t = self._answers(s, scores, np.asarray(targets))
-        share = self.share(scores, sample_weight)
-        yes, no = self.empty("yes", s.shape, s.dtype), self.empty("no", s.shape, s.dtype)
-        np.multiply(t, self._pos_weight(s), out=yes, dtype=s.dtype, casting="same_kind")  # c t
-        np.subtract(1, t, out=no, dtype=s.dtype, casting="same_kind")
-        tail = np.abs(s, out=self.empty("tail", s.shape, s.dtype))
-        np.log1p(np.exp(np.negative(tail, out=tail), out=tail), out=tail)  # log(1 + e^-|s|)
-        minus_log_yes = np.negative(s, out=self.empty("minus_log_yes", s.shape, s.dtype))  # softplus(-s)
-        np.maximum(minus_log_yes, 0, out=minus_log_yes)
-        minus_log_yes += tail
-        minus_log_no = np.maximum(s, 0, out=self.empty("minus_log_no", s.shape, s.dtype))  # softplus(s)
-        minus_log_no += tail
-        loss = self.weighted_dot(share, yes, minus_log_yes) + self.weighted_dot(share, no, minus_log_no)
-        grad = sigmoid(s, out=self.empty("grad", s.shape, s.dtype))
-        no += yes
-        grad *= no
-        grad -= yes  # (c t + 1 - t) p - c t
-        grad *= share
-        return self.keep(loss, grad, scores.shape)
+    def per_sample(self, s: Array, targets: Array) -> tuple[Array, Array]:
+        t = self._answers(s, targets)
+        c = self._pos_weight(s)
+        loss = c * t * softplus(-s) + (1 - t) * softplus(s)
+        return loss.sum(axis=1), (c * t + 1 - t) * sigmoid(s) - c * t
 
-    def _answers(self, s: Array, scores: Array, t: Array) -> Array:
+    def _answers(self, s: Array, t: Array) -> Array:
         """The targets as (N, K)."""
-        if t.shape == scores.shape or (s.shape[1] == 1 and t.shape == scores.shape[:-1]):
-            if t.dtype.kind not in "fiub" or (t.size and not (t.min() >= 0 and t.max() <= 1)):
+        if t.ndim == 1 and s.shape[1] > 1:
+            if t.dtype.kind not in "iu":
                 raise InputError(
-                    f"BinaryCrossEntropyLoss: targets must be numbers from 0 to 1, got {t.dtype}"
-                    + (f" from {t.min():g} to {t.max():g}" if t.dtype.kind in "fiu" else "")
+                    f"BinaryCrossEntropyLoss: scores of shape {s.shape} need targets of the same shape or class "
+                    f"labels of shape {s.shape[:-1]}, got {t.dtype} of shape {t.shape}"
                 )
-            return t.reshape(s.shape)
-        if t.dtype.kind not in "iu":
+            return one_hot(t, s.shape[1], s.dtype)
+        if t.size and not (t.min() >= 0 and t.max() <= 1):
             raise InputError(
-                f"BinaryCrossEntropyLoss: scores of shape {scores.shape} need targets of the same shape or class "
-                f"labels of shape {scores.shape[:-1]}, got {t.dtype} of shape {t.shape}"
+                f"BinaryCrossEntropyLoss: targets must be numbers from 0 to 1, got {t.dtype} from {t.min():g} to "
+                f"{t.max():g}"
             )
-        return self.target_rows(s, check_class_labels(self, scores, t))
+        return t.reshape(s.shape).astype(s.dtype)
 
     def _pos_weight(self, s: Array) -> Array:
         c = np.array(1 if self.pos_weight is None else self.pos_weight, s.dtype)

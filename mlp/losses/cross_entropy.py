@@ -5,20 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mlp.arrays import Array
 from mlp.checks import InputError, check_number
-from mlp.functional import ones
-from mlp.losses.base import (
-    Loss,
-    Share,
-    check_class_labels,
-    check_scores,
-    check_weights,
-    register_loss,
-    weighted_sum,
-)
+from mlp.functional import check_labels
+from mlp.losses.base import Loss, check_weights, register_loss
 
 # How far the sum of a distribution may be from 1: rounding in float32, over thousands of classes.
 SUM_TOLERANCE = 1e-4
@@ -27,11 +18,14 @@ LOG_TOLERANCE = 1e-2
 
 
 class CategoricalLoss(Loss):
-    """l = - sum_k c_k q_k log p_k for class probabilities p, which a subclass computes from the scores.
+    """l = - sum_k A_k log p_k with A_k = c_k q_k, for class probabilities p, which a subclass makes of the scores.
 
     q is the target distribution over the classes: 1 at the class label, or given as targets of the scores' shape
     (soft labels), mixed with the uniform distribution by ``label_smoothing``. c are the class weights.
     """
+
+    takes_soft_labels = True
+    fewest_scores = 2
 
     def __init__(
         self, reduction: str = "mean", label_smoothing: float = 0.0, class_weight: Sequence[float] | None = None
@@ -48,12 +42,29 @@ class CategoricalLoss(Loss):
         options += [f"label_smoothing={self.label_smoothing!r}"] if self.label_smoothing else []
         return options + ([] if self.class_weight is None else [f"class_weight={self.class_weight!r}"])
 
-    def class_rows(self, num_classes: int) -> Array:
-        """c_k q_k for each label: (K, K)."""
-        q = (1 - self.label_smoothing) * np.eye(num_classes) + self.label_smoothing / num_classes
-        return q if self.class_weight is None else q * self._class_weights(num_classes)
+    def weighted_targets(self, s: Array, targets: Array) -> Array:
+        """A, (N, K)."""
+        K = s.shape[1]
+        if targets.ndim == 1:
+            q = np.eye(K, dtype=s.dtype)[check_labels(targets, K)]
+        else:
+            q = check_distributions(self, targets).astype(s.dtype)
+        if self.label_smoothing:
+            q *= 1 - self.label_smoothing
+            q += self.label_smoothing / K
+        if self.class_weight is not None:
+            q *= self._class_weights(K).astype(s.dtype)
+        return q
 
-    def _class_weights(self, num_classes: int) -> NDArray[np.float64]:
+    def importance(self, s: Array, targets: Array) -> Array | None:
+        """The class weight of each sample, as t_i · c: a weighted mean divides by their sum."""
+        if self.class_weight is None:
+            return None
+        c = self._class_weights(s.shape[1])
+        importance: Array = c[targets] if targets.ndim == 1 else targets @ c
+        return importance
+
+    def _class_weights(self, num_classes: int) -> Array:
         c = np.array(self.class_weight)
         if len(c) != num_classes:
             raise InputError(
@@ -61,45 +72,11 @@ class CategoricalLoss(Loss):
             )
         return c
 
-    def weigh_targets(
-        self, s: Array, scores: Array, targets: Array, sample_weight: Array | None
-    ) -> tuple[Array, Share]:
-        """A with A_ik = share_i c_k q_ik, so that L = - sum A log p, and its row sums: a number if equal."""
-        targets = np.asarray(targets)
-        if targets.shape == scores.shape:
-            return self._weigh_distributions(s, scores, targets, sample_weight)
-        labels = check_class_labels(self, scores, targets)
-        if sample_weight is None and self.class_weight is None:
-            equal = self.equal_share(scores)
-            return self.target_rows(s, labels, equal), equal
-        c = None if self.class_weight is None else self._class_weights(s.shape[1])
-        share = self.share(scores, sample_weight, None if c is None else c[labels])
-        A = self.target_rows(s, labels)
-        A *= share
-        return A, A.sum(axis=1, keepdims=True)
-
-    def _weigh_distributions(
-        self, s: Array, scores: Array, targets: Array, sample_weight: Array | None
-    ) -> tuple[Array, Share]:
-        t = check_distributions(self, targets)
-        c = None if self.class_weight is None else self._class_weights(s.shape[1])
-        share = self.share(scores, sample_weight, None if c is None else t @ c)
-        A = self.empty("Y", s.shape, s.dtype)
-        np.multiply(t, 1 - self.label_smoothing, out=A, dtype=s.dtype, casting="same_kind")
-        A += self.label_smoothing / s.shape[1]
-        if c is not None:
-            A *= c.astype(s.dtype)
-        A *= share
-        return A, A.sum(axis=1, keepdims=True)
-
 
 def check_distributions(loss: Loss, targets: Array) -> Array:
-    """The targets as (N, K). Raises ``InputError`` unless each row is finite, >= 0, and sums to 1 within 1e-4."""
-    t = targets.reshape(-1, targets.shape[-1])
-    if t.dtype.kind not in "fiu":
-        raise InputError(f"{type(loss).__name__}: a distribution over the classes needs numbers, got {t.dtype}")
+    """The targets (N, K). Raises ``InputError`` unless each row is finite, >= 0, and sums to 1 within 1e-4."""
     with np.errstate(over="ignore", invalid="ignore"):
-        sums, smallest = t.sum(axis=1), t.min(axis=1)
+        sums, smallest = targets.sum(axis=1), targets.min(axis=1)
     wrong = ~((smallest >= 0) & (np.abs(sums - 1) <= SUM_TOLERANCE))
     if wrong.any():
         i = int(wrong.argmax())
@@ -108,7 +85,7 @@ def check_distributions(loss: Loss, targets: Array) -> Array:
             f"at least 0 with sum 1 (within {SUM_TOLERANCE:g}); row {i} has sum {sums[i]:g} and smallest entry "
             f"{smallest[i]:g}"
         )
-    return t
+    return targets
 
 
 @register_loss("CE")
@@ -125,34 +102,32 @@ class CrossEntropyLoss(CategoricalLoss):
     does; but for soft labels PyTorch divides by N, and a one-hot row is not the same as its label there.
 
     The largest score of each row is subtracted before the exponential, which changes neither result and rules out
-    overflow. At equal scores and without weights L = log K. It is minus the log-likelihood of the labels under a
-    categorical distribution: its minimum is the maximum-likelihood fit, or with weight decay the MAP estimate.
+    overflow. A score of -inf is a class that cannot be: p_k = 0. At equal scores and without weights L = log K. It
+    is minus the log-likelihood of the labels under a categorical distribution: its minimum is the
+    maximum-likelihood fit, or with weight decay the MAP estimate.
 
     Targets are class labels (...), integers, or distributions (..., K), whose rows sum to 1 within 1e-4. Raises
-    ``InputError`` for other targets, a ``label_smoothing`` outside [0, 1), and a ``class_weight`` that is not K
-    finite numbers of at least 0.
+    ``InputError`` for other targets, for a single score (two classes with one score are
+    ``BinaryCrossEntropyLoss``), a ``label_smoothing`` outside [0, 1), and a ``class_weight`` that is not K finite
+    numbers of at least 0.
 
     Bridle, "Probabilistic interpretation of feedforward classification network outputs", 1990. Label smoothing:
     Szegedy, Vanhoucke, Ioffe, Shlens & Wojna, "Rethinking the Inception architecture", CVPR 2016.
     """
 
-    def forward(self, scores: Array, targets: Array, sample_weight: Array | None = None) -> float:
-        s = check_scores(self, scores)
-        A, mass = self.weigh_targets(s, scores, targets, sample_weight)  # q / N and 1 / N without weights
-        z = np.subtract(s, row_max(s), out=self.empty("z", s.shape, s.dtype))
-        p = np.exp(z, out=self.empty("p", s.shape, s.dtype))
-        total = (p @ ones(s.shape[1], s.dtype))[:, np.newaxis]  # (N, 1): sum over the classes
-        # - sum A log p, with log p = z - log(total)
-        loss = weighted_sum(mass, np.log(total)) - float(z.reshape(-1) @ A.reshape(-1))
-        p *= mass / total  # from e^z to softmax, / N
-        p -= A
-        return self.keep(loss, p, scores.shape)
-
-
-def row_max(s: Array) -> Array:
-    """The largest entry of each row, (N, K) -> (N, 1)."""
-    # Down the columns of the transpose the maximum runs over N numbers at a time, not over K.
-    return np.maximum.reduce(np.ascontiguousarray(s.T))[:, np.newaxis]
+    def per_sample(self, s: Array, targets: Array) -> tuple[Array, Array]:
+        z = s - s.max(axis=1, keepdims=True)
+        p = np.exp(z)
+        total = p.sum(axis=1, keepdims=True)
+        p /= total  # softmax(s)
+        if targets.ndim == 1 and not self.label_smoothing and self.class_weight is None:
+            y, i = check_labels(targets, s.shape[1]), np.arange(len(s))
+            loss = np.log(total[:, 0]) - z[i, y]  # -log p_y
+            p[i, y] -= 1  # p - q
+            return loss, p
+        A = self.weighted_targets(s, targets)
+        loss = np.multiply(A, np.log(total) - z, where=A > 0, out=np.zeros_like(A)).sum(axis=1)
+        return loss, p * A.sum(axis=1, keepdims=True) - A
 
 
 @register_loss("NLL")
@@ -168,13 +143,33 @@ class NLLLoss(CategoricalLoss):
     def __init__(self, reduction: str = "mean", class_weight: Sequence[float] | None = None) -> None:
         super().__init__(reduction, class_weight=class_weight)
 
-    def forward(self, scores: Array, targets: Array, sample_weight: Array | None = None) -> float:
-        log_p = check_scores(self, scores)
-        if log_p.max(initial=0) > LOG_TOLERANCE:
+    def per_sample(self, s: Array, targets: Array) -> tuple[Array, Array]:
+        if s.max(initial=0) > LOG_TOLERANCE:
             raise InputError(
-                f"NLLLoss: scores must be log-probabilities, at most 0, got {log_p.max():g}; end the network with "
+                f"NLLLoss: scores must be log-probabilities, at most 0, got {s.max():g}; end the network with "
                 "LogSoftmax, or use CrossEntropyLoss, which takes raw scores"
             )
-        A, _ = self.weigh_targets(log_p, scores, targets, sample_weight)
-        loss = -float(log_p.reshape(-1) @ A.reshape(-1))
-        return self.keep(loss, np.negative(A, out=A), scores.shape)
+        A = self.weighted_targets(s, targets)
+        return -np.multiply(A, s, where=A > 0, out=np.zeros_like(A)).sum(axis=1), -A
+
+
+@register_loss("KLDiv")
+class KLDivLoss(Loss):
+    """Kullback-Leibler divergence of softmax(scores) from target distributions q: l = sum_k q_k log(q_k / p_k).
+
+    It is the cross-entropy less the entropy of q, -sum_k q_k log q_k, which no score changes: so dL/ds = (p - q)/N
+    is the same, and l is 0 where p = q. (PyTorch's takes log-probabilities: it is the same after a log_softmax, with
+    reduction="batchmean".) Targets are distributions (..., K), or class labels, for which it is the cross-entropy.
+
+    Raises ``InputError`` as CrossEntropyLoss does. Kullback & Leibler, "On information and sufficiency", 1951.
+    """
+
+    takes_soft_labels = True
+    fewest_scores = 2
+
+    def per_sample(self, s: Array, targets: Array) -> tuple[Array, Array]:
+        loss, gradient = CrossEntropyLoss().per_sample(s, targets)
+        if targets.ndim == 2:
+            q = targets.astype(s.dtype)
+            loss = loss + (q * np.log(q, where=q > 0, out=np.zeros_like(q))).sum(axis=1)
+        return loss, gradient

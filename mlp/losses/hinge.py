@@ -6,15 +6,8 @@ import numpy as np
 
 from mlp.arrays import Array
 from mlp.checks import InputError, check_number
-from mlp.functional import ones
-from mlp.losses.base import (
-    Labels,
-    Loss,
-    check_class_labels,
-    check_scores,
-    register_loss,
-    weighted_sum,
-)
+from mlp.functional import check_labels
+from mlp.losses.base import Loss, register_loss
 
 
 @register_loss("Hinge")
@@ -26,6 +19,8 @@ class HingeLoss(Loss):
     Each violation that counts (strictly above 0) adds 1/N to dL/ds_k and -1/N to dL/ds_y, for the mean over N
     samples. Where two violations of Crammer and Singer's are largest, the class with the smaller number takes the
     subgradient. At equal scores l = (K - 1) margin or margin. PyTorch's MultiMarginLoss is the first divided by K.
+    ``squared=True`` takes v_k² in place of v_k, with the slope 2 v_k in place of 1: a violation counts the more the
+    larger it is, and the loss has no kink.
     Unlike the other losses a margin is not the likelihood of anything: its scores are no log-probabilities.
 
     Raises ``InputError`` for a margin that is negative or not finite, another kind, and labels out of range.
@@ -34,49 +29,53 @@ class HingeLoss(Loss):
     "On the algorithmic implementation of multiclass kernel-based vector machines", JMLR 2 (2001).
     """
 
+    fewest_scores = 2
     kinds = ("weston-watkins", "crammer-singer")
 
-    def __init__(self, margin: float = 1.0, reduction: str = "mean", kind: str = "weston-watkins") -> None:
+    def __init__(
+        self, margin: float = 1.0, reduction: str = "mean", kind: str = "weston-watkins", squared: bool = False
+    ) -> None:
         super().__init__(reduction)
         self.margin = check_number(f"{type(self).__name__}: margin", margin, 0)
         if kind not in self.kinds:
             raise InputError(f"{type(self).__name__}: kind must be one of {', '.join(self.kinds)}, got {kind!r}")
-        self.kind = kind
+        self.kind, self.squared = kind, squared
 
     def written_options(self) -> list[str]:
-        kind = [] if self.kind == "weston-watkins" else [f"kind={self.kind!r}"]
-        return [f"margin={self.margin:g}", *super().written_options(), *kind]
+        options = [f"margin={self.margin:g}", *super().written_options()]
+        options += [] if self.kind == "weston-watkins" else [f"kind={self.kind!r}"]
+        return options + (["squared=True"] if self.squared else [])
 
-    def forward(self, scores: Array, targets: Labels, sample_weight: Array | None = None) -> float:
-        s = check_scores(self, scores)
-        y = check_class_labels(self, scores, targets)
-        N, K = s.shape
-        rows = np.arange(0, N * K, K)
-        own = rows + y  # where s_y stands in the flattened scores
-        violation = np.subtract(
-            s, s.reshape(-1)[own][:, np.newaxis] - s.dtype.type(self.margin),
-            out=self.empty("violation", s.shape, s.dtype),
-        )  # fmt: skip
-        violation.reshape(-1)[own] = 0  # k = y is left out
-        np.maximum(violation, 0, out=violation)
+    def per_sample(self, s: Array, targets: Array) -> tuple[Array, Array]:
+        y, i = check_single_labels(self, s, targets), np.arange(len(s))
+        v = np.maximum(s - s[i, y][:, np.newaxis] + s.dtype.type(self.margin), 0)
+        v[i, y] = 0  # k = y is left out
         if self.kind == "crammer-singer":
-            place = rows + violation.argmax(axis=1)
-            largest = violation.reshape(-1)[place]
-            violation[...] = 0
-            violation.reshape(-1)[place] = largest
-        share = self.share(scores, sample_weight)
-        loss = weighted_sum(share, violation)
-        grad = np.multiply(violation > 0, np.asarray(share, s.dtype), out=self.empty("grad", s.shape, s.dtype))
-        grad.reshape(-1)[own] = -(grad @ ones(K, s.dtype))
-        return self.keep(loss, grad, scores.shape)
+            k = v.argmax(axis=1)
+            largest = v[i, k]
+            v[...] = 0
+            v[i, k] = largest
+        slope = 2 * v if self.squared else (v > 0).astype(s.dtype)
+        slope[i, y] = -slope.sum(axis=1)
+        return np.vecdot(v, v) if self.squared else v.sum(axis=1), slope
+
+
+def check_single_labels(loss: Loss, s: Array, targets: Array) -> Array:
+    """The labels (N,). Raises ``InputError`` for targets of the scores' shape, and labels out of range."""
+    if targets.ndim != 1:
+        raise InputError(
+            f"{type(loss).__name__}: scores of shape {s.shape} need class labels of shape {s.shape[:1]}, got "
+            f"{targets.dtype} of shape {targets.shape}; of one-hot rows these are targets.argmax(axis=-1)"
+        )
+    return check_labels(targets, s.shape[1])
 
 
 @register_loss("CrammerSinger")
 class CrammerSingerLoss(HingeLoss):
     """``HingeLoss`` of the kind "crammer-singer", the largest violation alone, under a name for configurations."""
 
-    def __init__(self, margin: float = 1.0, reduction: str = "mean") -> None:
-        super().__init__(margin, reduction, kind="crammer-singer")
+    def __init__(self, margin: float = 1.0, reduction: str = "mean", squared: bool = False) -> None:
+        super().__init__(margin, reduction, "crammer-singer", squared)
 
     def written_options(self) -> list[str]:
         return [option for option in super().written_options() if not option.startswith("kind")]

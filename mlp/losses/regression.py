@@ -6,29 +6,38 @@ import numpy as np
 
 from mlp.arrays import Array
 from mlp.checks import InputError, check_positive
-from mlp.losses.base import Loss, check_class_labels, check_scores, register_loss
+from mlp.functional import one_hot
+from mlp.losses.base import Loss, register_loss
 
 
 class RegressionLoss(Loss):
-    """l = sum_k rho(s_k - t_k), for targets t of the scores' shape.
+    """l = sum_k rho(s_k - t_k), for targets t of the scores' shape, or (...) for one output.
 
     Class labels stand for one-hot rows. ``reduction="element_mean"`` is the mean over samples and outputs alike.
     """
 
-    reductions = ("mean", "sum", "element_mean")
+    reductions = ("mean", "sum", "none", "element_mean")
+    takes_soft_labels = True
 
-    def difference(self, scores: Array, targets: Array) -> Array:
-        """d = s - t, (N, K). Raises ``InputError`` unless targets are real numbers that fit, or class labels."""
-        s = check_scores(self, scores)
+    def difference(self, s: Array, targets: Array) -> Array:
+        """d = s - t, (N, K). Raises ``InputError`` for single numbers that are no labels of K > 1 classes."""
+        if targets.ndim == 1 and s.shape[1] == 1:
+            targets = targets[:, np.newaxis]
+        elif targets.ndim == 1:
+            if targets.dtype.kind not in "iu":
+                raise InputError(
+                    f"{type(self).__name__}: {s.shape[1]} scores a sample need as many targets, or one class label "
+                    f"(an integer), got one {targets.dtype} each; a network with one target has one output"
+                )
+            targets = one_hot(targets, s.shape[1], s.dtype)
+        return s - targets.astype(s.dtype)
+
+    def is_classification(self, targets: Array) -> bool:
+        """Labels or one-hot rows are classes; other numbers are numbers."""
         t = np.asarray(targets)
-        if np.issubdtype(t.dtype, np.integer) and t.shape != scores.shape:
-            t = self.target_rows(s, check_class_labels(self, scores, t))
-        elif t.shape != scores.shape or not np.issubdtype(t.dtype, np.number) or np.iscomplexobj(t):
-            raise InputError(
-                f"{type(self).__name__}: scores of shape {scores.shape} need targets of the same shape or class "
-                f"labels of shape {scores.shape[:-1]}, got {t.dtype} of shape {t.shape}"
-            )
-        return np.subtract(s, t.reshape(s.shape), out=self.empty("d", s.shape, s.dtype), casting="same_kind")
+        if t.ndim < 2 or t.shape[-1] == 1:
+            return t.dtype.kind in "iu" and t.ndim < 2
+        return bool((((t == 0) | (t == 1)).all(axis=-1) & (t.sum(axis=-1) == 1)).all())
 
 
 @register_loss("MSE")
@@ -42,14 +51,10 @@ class MSELoss(RegressionLoss):
     that no number holds: their loss is inf.
     """
 
-    def forward(self, scores: Array, targets: Array, sample_weight: Array | None = None) -> float:
-        d = self.difference(scores, targets)
-        share = self.share(scores, sample_weight)
-        if self.reduction == "element_mean":
-            share = 2 * share
-        loss = 0.5 * self.weighted_dot(share, d, d)
-        d *= share
-        return self.keep(loss, d, scores.shape)
+    def per_sample(self, s: Array, targets: Array) -> tuple[Array, Array]:
+        d = self.difference(s, targets)
+        loss = np.vecdot(d, d)
+        return (loss, 2 * d) if self.reduction == "element_mean" else (0.5 * loss, d)
 
 
 @register_loss("MAE")
@@ -64,13 +69,9 @@ class MAELoss(RegressionLoss):
     Laplace, "Mémoire sur la probabilité des causes par les évènements", 1774.
     """
 
-    def forward(self, scores: Array, targets: Array, sample_weight: Array | None = None) -> float:
-        d = self.difference(scores, targets)
-        share = self.share(scores, sample_weight)
-        slope = np.sign(d, out=self.empty("slope", d.shape, d.dtype))
-        loss = self.weighted_dot(share, slope, d)
-        slope *= share
-        return self.keep(loss, slope, scores.shape)
+    def per_sample(self, s: Array, targets: Array) -> tuple[Array, Array]:
+        d = self.difference(s, targets)
+        return np.abs(d).sum(axis=1), np.sign(d)
 
 
 @register_loss("Huber")
@@ -94,11 +95,7 @@ class HuberLoss(RegressionLoss):
     def written_options(self) -> list[str]:
         return [f"delta={self.delta:g}", *super().written_options()]
 
-    def forward(self, scores: Array, targets: Array, sample_weight: Array | None = None) -> float:
-        d = self.difference(scores, targets)
-        share = self.share(scores, sample_weight)
-        slope = np.clip(d, -self.delta, self.delta, out=self.empty("slope", d.shape, d.dtype))
-        # rho(d) = slope d - ½ slope², on both sides of delta
-        loss = self.weighted_dot(share, slope, d) - 0.5 * self.weighted_dot(share, slope, slope)
-        slope *= share
-        return self.keep(loss, slope, scores.shape)
+    def per_sample(self, s: Array, targets: Array) -> tuple[Array, Array]:
+        d = self.difference(s, targets)
+        slope = np.clip(d, -self.delta, self.delta)
+        return np.vecdot(slope, d) - 0.5 * np.vecdot(slope, slope), slope  # rho(d), on both sides of delta

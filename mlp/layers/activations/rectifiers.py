@@ -19,14 +19,14 @@ class ReLU(Layer):
     """
 
     def forward(self, x: Array) -> Array:
-        y = relu(x, out=self.empty("y", x.shape, x.dtype))
-        self.saved = np.greater(y, 0, out=self.empty("active", y.shape, bool))
+        y = relu(x)
+        self.saved = y > 0
         return y
 
     def backward(self, grad_y: Array) -> Array:
         active = self.recall()
         check_upstream(self, grad_y, active.shape)
-        return np.multiply(grad_y, active, out=self.empty("grad_x", active.shape, grad_y.dtype))
+        return grad_y * active
 
 
 @register_activation("LeakyReLU", initializer="he_normal")
@@ -44,16 +44,16 @@ class LeakyReLU(Layer):
         self.slope = check_number("LeakyReLU: slope", slope, 0, 1)
 
     def forward(self, x: Array) -> Array:
-        a = np.greater(x, 0, out=self.empty("a", x.shape, x.dtype))  # 1 or 0
+        a = (x > 0).astype(x.dtype)  # 1 or 0
         a *= 1 - self.slope
         a += self.slope
         self.saved = a
-        return np.multiply(x, a, out=self.empty("y", x.shape, x.dtype))
+        return x * a
 
     def backward(self, grad_y: Array) -> Array:
         a = self.recall()
         check_upstream(self, grad_y, a.shape)
-        return np.multiply(grad_y, a, out=self.empty("grad_x", a.shape, grad_y.dtype))
+        return grad_y * a
 
     def __repr__(self) -> str:
         return "LeakyReLU()" if self.slope == 0.01 else f"LeakyReLU(slope={self.slope:g})"
@@ -67,16 +67,14 @@ class ReLU6(Layer):
     """
 
     def forward(self, x: Array) -> Array:
-        y = np.clip(x, 0, 6, out=self.empty("y", x.shape, x.dtype))
-        active = np.greater(y, 0, out=self.empty("active", y.shape, bool))
-        active &= np.less(y, 6, out=self.empty("below", y.shape, bool))
-        self.saved = active
+        y = np.clip(x, 0, 6)
+        self.saved = (y > 0) & (y < 6)
         return y
 
     def backward(self, grad_y: Array) -> Array:
         active = self.recall()
         check_upstream(self, grad_y, active.shape)
-        return np.multiply(grad_y, active, out=self.empty("grad_x", active.shape, grad_y.dtype))
+        return grad_y * active
 
 
 @register_activation("ELU", initializer="he_normal")
@@ -97,21 +95,19 @@ class ELU(Layer):
         self.alpha = check_number("ELU: alpha", alpha, 0)
 
     def forward(self, x: Array) -> Array:
-        n = np.clip(x, -np.inf, 0, out=self.empty("n", x.shape, x.dtype))
-        np.expm1(n, out=n)  # keeps the digits of e^x - 1 near 0
+        n = np.expm1(np.clip(x, -np.inf, 0))  # expm1 keeps the digits of e^x - 1 near 0
         n *= self.alpha
-        y = relu(x, out=self.empty("y", x.shape, x.dtype))
-        positive = np.greater(y, 0, out=self.empty("positive", x.shape, bool))
+        y = relu(x)
+        self.saved = (n, y > 0)
         y += n
-        self.saved = (n, positive)
         return y
 
     def backward(self, grad_y: Array) -> Array:
         n, positive = self.recall()
         check_upstream(self, grad_y, n.shape)
-        slope = np.add(n, self.alpha, out=self.empty("grad_x", n.shape, n.dtype))
+        slope = n + self.alpha
         if self.alpha != 1:
-            slope += np.multiply(positive, n.dtype.type(1 - self.alpha), out=self.empty("jump", n.shape, n.dtype))
+            slope += positive * n.dtype.type(1 - self.alpha)
         slope *= grad_y
         return slope
 

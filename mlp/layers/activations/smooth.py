@@ -19,15 +19,11 @@ class Identity(Layer):
 
     def forward(self, x: Array) -> Array:
         self.saved = x.shape
-        y = self.empty("y", x.shape, x.dtype)
-        y[...] = x  # a copy: what a layer returns is the caller's own
-        return y
+        return x.copy()  # what a layer returns is the caller's own
 
     def backward(self, grad_y: Array) -> Array:
         check_upstream(self, grad_y, self.recall())
-        grad_x = self.empty("grad_x", grad_y.shape, grad_y.dtype)
-        grad_x[...] = grad_y
-        return grad_x
+        return grad_y.copy()
 
 
 @register_activation("Sigmoid", initializer="xavier_normal")
@@ -38,14 +34,14 @@ class Sigmoid(Layer):
     """
 
     def forward(self, x: Array) -> Array:
-        y = sigmoid(x, out=self.empty("y", x.shape, x.dtype))
-        self.saved = self.keep_output(y)
+        y = sigmoid(x)
+        self.saved = y.copy()  # y is the caller's, who may write into it
         return y
 
     def backward(self, grad_y: Array) -> Array:
         y = self.recall()
         check_upstream(self, grad_y, y.shape)
-        slope = np.subtract(1, y, out=self.empty("grad_x", y.shape, y.dtype))
+        slope = 1 - y
         slope *= y
         slope *= grad_y
         return slope
@@ -59,15 +55,14 @@ class Tanh(Layer):
     """
 
     def forward(self, x: Array) -> Array:
-        y = np.tanh(x, out=self.empty("y", x.shape, x.dtype))
-        self.saved = self.keep_output(y)
+        y = np.tanh(x)
+        self.saved = y.copy()
         return y
 
     def backward(self, grad_y: Array) -> Array:
         y = self.recall()
         check_upstream(self, grad_y, y.shape)
-        slope = np.multiply(y, y, out=self.empty("grad_x", y.shape, y.dtype))
-        np.subtract(1, slope, out=slope)
+        slope = 1 - y * y
         slope *= grad_y
         return slope
 
@@ -82,15 +77,15 @@ class SiLU(Layer):
     """
 
     def forward(self, x: Array) -> Array:
-        s = sigmoid(x, out=self.empty("s", x.shape, x.dtype))
-        y = np.multiply(x, s, out=self.empty("y", x.shape, x.dtype))
-        self.saved = (self.keep_output(y), s)
+        s = sigmoid(x)
+        y = x * s
+        self.saved = (y.copy(), s)
         return y
 
     def backward(self, grad_y: Array) -> Array:
         y, s = self.recall()
         check_upstream(self, grad_y, y.shape)
-        slope = np.subtract(1, s, out=self.empty("grad_x", y.shape, y.dtype))
+        slope = 1 - s
         slope *= y
         slope += s
         slope *= grad_y
@@ -113,20 +108,17 @@ class Softplus(Layer):
         self.beta = check_number("Softplus: beta", beta, 1e-6, 1e6)
 
     def forward(self, x: Array) -> Array:
-        scratch = self.empty("scratch", x.shape, x.dtype)
-        y = softplus(x, self.beta, out=self.empty("y", x.shape, x.dtype), scratch=scratch)
-        self.saved = self.keep_output(y)
+        y = softplus(x, self.beta)
+        self.saved = y.copy()
         return y
 
     def backward(self, grad_y: Array) -> Array:
         y = self.recall()
         check_upstream(self, grad_y, y.shape)
-        slope = self.empty("grad_x", y.shape, y.dtype)
         with np.errstate(over="ignore"):  # to -inf, whose exponential is 0, as it should be
-            np.multiply(y, -self.beta, out=slope)
-        np.expm1(slope, out=slope)  # keeps the digits of e^(-βy) - 1 where y is tiny
-        slope *= grad_y
-        return np.negative(slope, out=slope)
+            slope = np.expm1(-self.beta * y)  # expm1 keeps the digits of e^(-βy) - 1 where y is tiny
+        slope *= -grad_y
+        return slope
 
     def __repr__(self) -> str:
         return "Softplus()" if self.beta == 1 else f"Softplus(beta={self.beta:g})"
@@ -168,36 +160,34 @@ class GeLU(Layer):
         # Beyond 10 the tanh is 1 to the last bit, and far beyond the cube would overflow. The dot product rules out
         # an entry above 1e12, whose cube still fits into float32, in less time than clipping takes.
         z = x if np.vdot(x, x) < 1e24 else np.clip(x, -10, 10)
-        p = np.multiply(z, z, out=self.empty("p", x.shape, x.dtype))
+        p = z * z
         p *= self._C * self._A
         p += self._C  # p = u / z
-        s = np.multiply(z, p, out=self.empty("s", x.shape, x.dtype))
-        np.tanh(s, out=s)
+        s = np.tanh(z * p)
         s += 1
         s *= 0.5
-        y = np.multiply(x, s, out=self.empty("y", x.shape, x.dtype))
-        self.saved = (self.keep_output(y), s, p)
+        y = x * s
+        self.saved = (y.copy(), s, p)
         return y
 
     def _backward_tanh(self, grad_y: Array) -> Array:
         y, s, p = self.recall()
-        slope = np.multiply(p, 6, out=self.empty("grad_x", p.shape, p.dtype))
+        slope = 6 * p
         slope -= 4 * self._C  # 2 u' = 6 p - 4 c
         slope *= y
-        slope *= np.subtract(1, s, out=self.empty("t", s.shape, s.dtype))
+        slope *= 1 - s
         slope += s
         slope *= grad_y
         return slope
 
     def _forward_exact(self, x: Array) -> Array:
-        a, t = self.empty("a", x.shape, x.dtype), self.empty("t", x.shape, x.dtype)
-        cdf = normal_cdf(x, out=self.empty("cdf", x.shape, x.dtype), scratch=(a, t))
+        cdf = normal_cdf(x)
         self.saved = (x, cdf)
-        return np.multiply(x, cdf, out=self.empty("y", x.shape, x.dtype))
+        return x * cdf
 
     def _backward_exact(self, grad_y: Array) -> Array:
         x, cdf = self.recall()
-        slope = normal_pdf(x, out=self.empty("grad_x", x.shape, x.dtype))
+        slope = normal_pdf(x)
         slope *= x
         slope += cdf
         slope *= grad_y

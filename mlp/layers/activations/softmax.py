@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from mlp.arrays import Array
-from mlp.functional import softmax
+from mlp.functional import log_softmax, softmax
 from mlp.layers.activations.registry import register_activation
 from mlp.layers.base import Layer, check_upstream
 
@@ -27,17 +27,15 @@ class Softmax(Layer):
     """
 
     def forward(self, x: Array) -> Array:
-        p = softmax(x, out=self.empty("p", x.shape, x.dtype))
-        self.saved = self.keep_output(p)
+        p = softmax(x)
+        self.saved = p.copy()
         return p
 
     def backward(self, grad_y: Array) -> Array:
         p = self.recall()
         check_upstream(self, grad_y, p.shape)
         total = np.vecdot(grad_y, p)[..., np.newaxis]  # g·p, one number a row
-        grad_x = np.subtract(grad_y, total, out=self.empty("grad_x", p.shape, p.dtype))
-        grad_x *= p
-        return grad_x
+        return p * (grad_y - total)
 
 
 @register_activation("LogSoftmax", initializer="xavier_normal")
@@ -50,16 +48,11 @@ class LogSoftmax(Layer):
     """
 
     def forward(self, x: Array) -> Array:
-        y = np.subtract(x, x.max(axis=-1, keepdims=True), out=self.empty("y", x.shape, x.dtype))
-        e = np.exp(y, out=self.empty("e", x.shape, x.dtype))
-        total = e.sum(axis=-1, keepdims=True)
-        y -= np.log(total)
-        self.saved = (e, total)  # p = e / total
+        y = log_softmax(x)
+        self.saved = np.exp(y)  # p
         return y
 
     def backward(self, grad_y: Array) -> Array:
-        e, total = self.recall()
-        check_upstream(self, grad_y, e.shape)
-        share = grad_y.sum(axis=-1, keepdims=True) / total
-        grad_x = np.multiply(e, share, out=self.empty("grad_x", e.shape, e.dtype))
-        return np.subtract(grad_y, grad_x, out=grad_x)
+        p = self.recall()
+        check_upstream(self, grad_y, p.shape)
+        return grad_y - p * grad_y.sum(axis=-1, keepdims=True)

@@ -1,0 +1,113 @@
+"""What becomes of layers in a network: names, initial weights, and the folding away of normalisation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mlp.arrays import Array
+from mlp.checks import InputError
+from mlp.initializers import Initializer, for_activation, make_initializer
+from mlp.layers.activations import ACTIVATIONS
+from mlp.layers.base import Layer
+from mlp.layers.batch_norm import BatchNorm
+from mlp.layers.containers import Sequential
+from mlp.layers.linear import Linear
+from mlp.parameter import Parameter
+
+
+def check_places(body: Layer) -> None:
+    """Raise ``InputError`` if a layer stands in two places, or is in another network already."""
+    seen: dict[int, str] = {}
+    for path, layer in body.descendants():
+        where = f"layer {path} {layer!r}"
+        if any(p.owner is not None for p in layer.parameters().values()):
+            raise InputError(f"Network: {where} belongs to another network; copy it with astype")
+        if getattr(layer, "return_residual", False):
+            raise InputError(
+                f"{layer!r} gives a pair (y, x), which the next layer of a network cannot take: "
+                f"use return_residual=False; x + f(x) is Residual(f)"
+            )
+        if id(layer) in seen:
+            raise InputError(
+                f"Network: {where} is {seen[id(layer)]} as well; give its second place a copy with the same "
+                f"parameters, layer.tied()"
+            )
+        seen[id(layer)] = where
+
+
+def name_places(body: Layer) -> list[Parameter]:
+    """Give every layer and every parameter its name, where it stands; returns the parameters, each once."""
+    for path, layer in body.descendants():
+        layer.name = f"layer {path} {layer!r}"
+    named: dict[int, Parameter] = {}
+    for name, p in body.parameters().items():
+        if id(p) not in named:  # a shared one is called after its first place
+            p.name = name
+            named[id(p)] = p
+    return list(named.values())
+
+
+def convert_statistics(body: Layer, dtype: np.dtype[Any]) -> None:
+    """Bring all running statistics to ``dtype``, but for integers; those that are shared stay so."""
+    converted: dict[int, Array] = {}
+    for layer in body.walk():
+        for name in layer.statistic_names:
+            array = getattr(layer, name)
+            if array.dtype.kind == "f":
+                setattr(layer, name, converted.setdefault(id(array), array.astype(dtype, copy=False)))
+
+
+def choose_initializers(body: Layer, init: str | Initializer | None) -> None:
+    """Let every Linear in ``body`` draw its weights from ``init``, an initializer or the name of one.
+
+    "auto" gives each the one that suits the activation which its output goes into: He for the family of ReLU,
+    Xavier for sigmoids and for the last layer. None does so for those that were given no ``weight_init``. Raises
+    ``InputError`` for an unknown name.
+    """
+    leaves = [layer for layer in body.walk() if isinstance(layer, Linear) or not layer.children()]
+    activations = {kind: registered for registered, kind in ACTIVATIONS.items()}
+    for i, layer in enumerate(leaves):
+        if not isinstance(layer, Linear) or (init is None and layer.weight_init is not None):
+            continue
+        if init is not None and not (isinstance(init, str) and init.lower() == "auto"):
+            layer.weight_init = make_initializer(init) if isinstance(init, str) else init
+            continue
+        after = (a for a in leaves[i + 1 :] if isinstance(a, Linear) or type(a) in activations)
+        following = type(next(after, layer))
+        layer.weight_init = for_activation(activations.get(following, "Identity"))
+
+
+def fold_batch_norm(body: Sequential) -> Sequential:
+    """``body`` with every BatchNorm after a Linear folded into it, also inside its layers, which this changes."""
+    folded: list[Layer] = []
+    for layer in body:
+        layer = _fold_inside(layer)
+        if isinstance(layer, BatchNorm) and folded and isinstance(folded[-1], Linear):
+            folded[-1] = layer.folded_into(folded[-1])
+        else:
+            folded.append(layer)
+    return Sequential(*folded)
+
+
+def _fold_inside(layer: Layer) -> Layer:
+    if isinstance(layer, Sequential):
+        return fold_batch_norm(layer)
+    for name, child in list(vars(layer).items()):
+        if isinstance(child, Layer):
+            setattr(layer, name, _fold_inside(child))
+    return layer
+
+
+def replace_leaves(layer: Layer, replace: Callable[[Layer], Layer]) -> Layer:
+    """``layer`` with ``replace(leaf)`` in the place of every layer that has none inside; containers are changed."""
+    if not layer.children():
+        return replace(layer)
+    for name, value in list(vars(layer).items()):
+        if isinstance(value, Layer):
+            setattr(layer, name, replace_leaves(value, replace))
+        elif isinstance(value, tuple) and value and all(isinstance(item, Layer) for item in value):
+            setattr(layer, name, tuple(replace_leaves(item, replace) for item in value))
+    return layer
