@@ -100,6 +100,6 @@ def check_unmasked(name: str, array: object) -> None:
     """Raise ``InputError`` for an array of which entries are masked: arithmetic here would count them."""
     if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
         raise InputError(
-            f"{name} has {np.ma.count_masked(array)} masked entries, which would count as numbers; leave these "
-            f"samples out, or give them sample_weight 0 and a value: array.filled(0)"
+            f"{name} has {int(np.ma.getmaskarray(array).sum())} masked entries, which would count as numbers; "
+            f"leave these samples out, or give them sample_weight 0 and a value: array.filled(0)"
         )

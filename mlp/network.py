@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -13,9 +14,6 @@ from mlp.arrays import Array
 from mlp.checks import InputError, check_dtype, check_integer, check_unmasked
 from mlp.functional import classify, sigmoid, softmax
 from mlp.initializers import Initializer
-from mlp.layers.base import Layer
-from mlp.layers.containers import Hook, Sequential
-from mlp.layers.summary import Text, find_non_finite, summarize
 from mlp.layers.assembly import (
     check_places,
     choose_initializers,
@@ -23,6 +21,9 @@ from mlp.layers.assembly import (
     fold_batch_norm,
     name_places,
 )
+from mlp.layers.base import Layer
+from mlp.layers.containers import Hook, Sequential
+from mlp.layers.summary import Text, find_non_finite, summarize
 from mlp.losses import Loss
 from mlp.parameter import ParameterVector, check_state
 
@@ -37,8 +38,11 @@ class Network:
     ``rng`` (a seed or a Generator), if given, draws all parameters anew, in order; without it the layers keep
     theirs. ``init`` says how weights are drawn in every Linear: an initializer, the name of one (those in
     ``mlp.initializers.INITIALIZERS``), or "auto", as the activation after it needs; without it, every Linear that
-    was given no ``weight_init`` draws as for "auto". ``dtype`` is that of the layers unless given. ``task``, "classification" or "regression", says what the scores mean to ``predict``;
-    the first training step sets it, by its loss and targets, if it was left out. Parameters are named "<layer number>.<name>", for example "0.weight", and live in the flat vector
+    was given no ``weight_init`` draws as for "auto". ``dtype`` is that of the layers unless given. ``task``,
+    "classification" or "regression", says what the scores mean to ``predict``; if it is left out, the first
+    training step sets it, by its loss and targets.
+
+    Parameters are named "<layer number>.<name>", for example "0.weight", and live in the flat vector
     ``parameters``. A layer given twice is one layer in two places, whose gradient is the sum over both.
 
     A network is made to learn, ``training`` is True, and ``eval()`` and ``train()`` switch, which matters for
@@ -196,9 +200,10 @@ class Network:
     def _for_use(self) -> Sequential:
         """The same layers with the same weights in evaluation mode, remembering nothing in this network."""
         twin = self.body.tied().eval()
-        for own, shared in zip(twin.walk(), self.body.walk(), strict=True):
-            if isinstance(own, Sequential) and isinstance(shared, Sequential):
-                own.forward_hooks = shared.forward_hooks
+        own = dict(zip(twin.walk(), self.body.walk(), strict=True))
+        for copy, original in own.items():
+            if isinstance(copy, Sequential) and isinstance(original, Sequential):
+                copy.forward_hooks = [partial(_tell, hook, own) for hook in original.forward_hooks]
         return twin
 
     def predict(self, x: Array) -> NDArray[np.intp]:
@@ -307,3 +312,8 @@ class Network:
     def __repr__(self) -> str:
         inner = "".join(f"    {layer!r},\n" for layer in self.layers)
         return f"Network(\n{inner})"
+
+
+def _tell(hook: Hook, originals: dict[Layer, Layer], layer: Layer, y: Array) -> None:
+    """Call a hook with the layer that its owner knows, in place of the copy of it that computes."""
+    hook(originals[layer], y)

@@ -1,7 +1,7 @@
 """The container: what it refuses, what it computes, whose memory it uses, and how it starts."""
 
 import copy
-import tracemalloc
+import pickle
 
 import numpy as np
 import pytest
@@ -50,7 +50,7 @@ class Scale(Layer):
 
     def forward(self, x):
         self.saved = x
-        return np.multiply(x, self.a.data, out=self.empty("y", x.shape, x.dtype))
+        return x * self.a.data
 
     def backward(self, grad_y):
         self.a.grad[...] += np.vdot(self.recall(), grad_y)
@@ -162,10 +162,12 @@ class TestStart:
     def test_rng_draws_anew_in_the_order_of_the_layers(self):
         layers = Linear(6, 5, rng=8), Linear(5, 4, rng=9)
         layers[0].bias.data[...] = 7
-        Network(*layers, rng=0)
+        Network(layers[0], ReLU(), layers[1], rng=0)
         rng = np.random.default_rng(0)
-        for layer in layers:
-            np.testing.assert_array_equal(layer.weight.data, Linear(*layer.weight.shape, rng=rng).weight.data)
+        # He's variance 2 / fan_in before the ReLU, Xavier's 2 / (fan_in + fan_out) before the scores.
+        for layer, variance in zip(layers, (2 / 6, 2 / 9), strict=True):
+            drawn = rng.normal(0, variance**0.5, layer.weight.shape)
+            np.testing.assert_allclose(layer.weight.data, drawn, rtol=1e-6)
             assert not layer.bias.data.any()
 
 
@@ -185,24 +187,6 @@ class TestMemory:
         network[0].weight.data[0, 0] = 5
         assert vector.data[0] == 5
 
-    @each_dtype
-    @pytest.mark.parametrize("activation", [ReLU, Sigmoid, GeLU])
-    def test_a_training_step_after_the_first_allocates_less_than_one_activation(self, activation, dtype):
-        network = Network(Linear(200, 300), activation(), Linear(300, 10), rng=0, dtype=dtype)
-        x, labels = np.ones((400, 200), dtype), np.zeros(400, int)
-        loss, optimizer = CrossEntropyLoss(), SGD(network.parameters, momentum=0.9, weight_decay=0.01)
-
-        def step() -> None:
-            network.training_step(x, labels, loss)
-            optimizer.step()
-
-        step()
-        tracemalloc.start()
-        step()
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        assert peak < 400 * 300 * np.dtype(dtype).itemsize / 4
-
     def test_what_forward_returned_survives_training(self):
         network, (x, labels) = make_network(), batch()
         owned = network.forward(x), network.scores(x), network.predict_proba(x)
@@ -215,15 +199,11 @@ class TestMemory:
         for a, b in zip(owned, kept, strict=True):
             np.testing.assert_array_equal(a, b)
 
-    def test_steps_lend_and_an_error_inside_one_ends_the_loan(self):
-        network, (x, labels) = make_network(), batch()
-        first, second = (network.training_step(x, labels, CrossEntropyLoss())[1] for _ in range(2))
-        assert np.shares_memory(first, second)
-        with pytest.raises(InputError):
-            network.training_step(x, labels[:-1], CrossEntropyLoss())
-        assert not np.shares_memory(network.forward(x), network.forward(x))
-
-    @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda n: n.astype(n.dtype)], ids=["deepcopy", "astype"])
+    @pytest.mark.parametrize(
+        "duplicate",
+        [copy.deepcopy, lambda n: n.astype(n.dtype), lambda n: pickle.loads(pickle.dumps(n))],
+        ids=["deepcopy", "astype", "pickle"],
+    )
     def test_a_copy_learns_like_the_original_and_apart_from_it(self, duplicate):
         network, (x, labels) = make_network(), batch()
         twin = duplicate(network)

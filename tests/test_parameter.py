@@ -56,16 +56,23 @@ class TestParameter:
         p.grad[...] += 3
         assert p.grad.tolist() == [3, 3]
 
-    def test_accumulate_overwrites_once_after_clearing_and_adds_from_then_on(self):
+    @pytest.mark.parametrize(
+        ("how", "arguments"),
+        [
+            ("add", [[10, 20]]),
+            ("add_product", [[1, 2, 3], [[0, 0], [5, 1], [0, 6]]]),
+            ("add_sum", [[[1, 2], [9, 18]]]),
+        ],
+    )
+    def test_what_is_added_first_after_clearing_overwrites(self, how, arguments):
         p = Parameter(np.zeros(2))
-        a, b = np.array([1.0, 2.0]), np.array([10.0, 10.0])
+        arrays = [np.array(a, float) for a in arguments]
         for _ in range(2):
             p.zero_grad()
-            p.accumulate(np.multiply, a, b)
-            assert p.grad.tolist() == [10, 20]
-            p.accumulate(np.multiply, a, b)
-            assert p.grad.tolist() == [20, 40]
-        assert (a.tolist(), b.tolist()) == ([1, 2], [10, 10])
+            for total in ([10, 20], [20, 40]):
+                getattr(p, how)(*arrays)
+                assert p.grad.tolist() == total
+        assert [a.tolist() for a in arrays] == arguments
 
     def test_looking_at_other_memory_copies_nothing(self):
         p = Parameter(np.ones(2))
@@ -77,7 +84,7 @@ class TestParameter:
         assert p.data is data
         np.testing.assert_array_equal(p.grad, [5, 6])
         p.zero_grad()
-        p.accumulate(np.positive, np.array([7.0, 8.0]))
+        p.add(np.array([7.0, 8.0]))
         np.testing.assert_array_equal(grad, [7, 8])
 
 
@@ -105,7 +112,7 @@ class TestParameterVector:
         vector = make_vector((2,), (2,))
         vector.grad[...] = 1
         vector.zero_grad()
-        vector["p1"].accumulate(np.multiply, np.ones(2), np.full(2, 3.0))
+        vector["p1"].add(np.full(2, 3.0))
         assert vector.grad.tolist() == [0, 0, 3, 3]
 
     def test_a_shared_parameter_is_stored_once(self):
@@ -155,7 +162,7 @@ def test_an_optimizer_sees_zeros_where_no_backward_pass_came():
     optimizer = SGD(vector, lr=1)
     vector.grad[...] = 100
     vector.zero_grad()
-    vector["p0"].accumulate(np.multiply, np.ones(2), np.ones(2))
+    vector["p0"].add(np.ones(2))
     optimizer.step()
     # p0 = (0, 1) moves by -1; p1 = (2, 3) stays, whatever its memory held.
     assert vector.data.tolist() == [-1, 0, 2, 3]

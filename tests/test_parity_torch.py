@@ -5,14 +5,17 @@ import pytest
 
 from mlp import (
     ELU,
+    SELU,
     SGD,
     CrossEntropyLoss,
     GeLU,
+    Hardswish,
     HingeLoss,
     Identity,
     LeakyReLU,
     Linear,
     LogSoftmax,
+    Mish,
     MSELoss,
     Network,
     ReLU,
@@ -69,7 +72,7 @@ def to_torch(layer):
             return nn.Softplus(layer.beta, threshold=700)
         case Softmax() | LogSoftmax():
             return getattr(nn, type(layer).__name__)(dim=-1)
-        case Identity() | ReLU6() | SiLU() | Tanh():
+        case Identity() | Hardswish() | Mish() | ReLU6() | SELU() | SiLU() | Tanh():
             return getattr(nn, type(layer).__name__)()
     raise AssertionError(f"no twin of {layer!r} in this table")
 
@@ -83,7 +86,7 @@ def linear(n_in: int, n_out: int, **options) -> Linear:
 
 ACTIVATION_LAYERS = [
     ReLU(), LeakyReLU(), LeakyReLU(0.3), ReLU6(), ELU(), ELU(0.4), ELU(2.5), Identity(), Sigmoid(), Tanh(), SiLU(),
-    Softplus(), Softplus(4), GeLU(), GeLU("none"), Softmax(), LogSoftmax(),
+    Softplus(), Softplus(4), GeLU(), GeLU("none"), SELU(), Mish(), Hardswish(), Softmax(), LogSoftmax(),
 ]  # fmt: skip
 
 

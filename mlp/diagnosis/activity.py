@@ -88,7 +88,7 @@ class NeuronActivity(Callback):
     def _remember(self, layer: Layer, y: Array) -> None:
         """The hook: nothing is counted here, so passes that are not training cost no more than this."""
         name = self._hidden.get(id(layer))
-        if name is not None and layer.buffers.lending.is_on:
+        if name is not None and layer.training:
             self._outputs[name] = y
 
     def on_iteration(self, solver: Solver, x: Any, targets: Any) -> None:

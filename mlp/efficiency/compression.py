@@ -137,14 +137,11 @@ class Compressed(Sequential):
     def forward(self, x: Array) -> Array:
         self.saved = None  # two passes at once would take twice the memory
         held: list[Any] = []
-        shelf: Shelf = {}
         for layer in self.layers:
             x = layer.forward(x)
             for hook in self.forward_hooks:
                 hook(layer, x)
-            # What an activation saved is often what the Linear after it saves as well: held once.
-            known, shelf = shelf, {}
-            held.append(self._pack(layer.saved, known, shelf))
+            held.append(self._pack(layer.saved, {}))
             layer.saved = None
         self.own_saved = held
         return x
@@ -170,18 +167,16 @@ class Compressed(Sequential):
                 grad_y = layer.backward(grad_y)
             layer.saved = None
 
-    def _pack(self, saved: Any, known: Shelf, shelf: Shelf) -> Any:
-        """``saved`` with its arrays packed, also inside of tuples and lists."""
+    def _pack(self, saved: Any, shelf: Shelf) -> Any:
+        """``saved`` with its arrays packed, also inside of tuples and lists; one that is there twice, once."""
         if type(saved) in (tuple, list):
-            return type(saved)(self._pack(part, known, shelf) for part in saved)
+            return type(saved)(self._pack(part, shelf) for part in saved)
         kind = STORAGES[self.storage]
         if kind is None or not isinstance(saved, np.ndarray) or saved.size == 0:
             return saved
         place = (saved.ctypes.data, saved.shape, saved.strides, saved.dtype)
-        for packed_before in (shelf, known):
-            if place in packed_before:
-                shelf[place] = packed_before[place]
-                return shelf[place][1]
+        if place in shelf:
+            return shelf[place][1]
         packed: Packed
         if saved.dtype == bool:
             packed = Bits.of(saved)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mlp.arrays import Array
 from mlp.efficiency.compression import Compressed
@@ -48,7 +49,7 @@ class _Probe(Loss):
 
     traced = 0
 
-    def forward(self, scores: Array, targets: Array, sample_weight: Array | None = None) -> float:
+    def forward(self, scores: Array, targets: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         self.traced = _traced()
         self.saved = np.ones_like(scores)
         return 0.0

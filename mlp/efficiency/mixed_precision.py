@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 
@@ -175,41 +176,40 @@ class MixedPrecision:
         try:
             with np.errstate(over="ignore", invalid="ignore"):  # too large for float16 is inf
                 self._round(w)
-                self._wrap_layers()
+                self._wrap(self.network.body)
+                vars(self.network)["_for_use"] = lambda: self._wrap(Network._for_use(self.network))
                 yield
         finally:
-            self._unwrap_layers()
+            vars(self.network).pop("_for_use", None)
+            self._unwrap(self.network.body)
             w[...] = self._master
             self._is_half = False
 
-    def _wrap_layers(self) -> None:
+    def _wrap(self, body: Sequential) -> Sequential:
         """Let all layers round what they return: functions set on an object go before those of its class."""
-        for layer in self._rounding_layers():
-            vars(layer)["forward"] = self._then_round(layer.forward)
-            vars(layer)["backward"] = self._then_round(layer.backward)
-        body = self.network.body
-        forward, backward, backward_parameters = body.forward, body.backward, body.backward_parameters
-        vars(body)["forward"] = lambda x: forward(self._argument("x", x, not self._has_indices))
-        vars(body)["backward"] = lambda g: backward(self._argument("grad_y", g))
-        vars(body)["backward_parameters"] = lambda g: backward_parameters(self._argument("grad_y", g))
+        for layer in self._rounding_layers(body):
+            vars(layer)["forward"] = self._then_round(layer, "forward")
+            vars(layer)["backward"] = self._then_round(layer, "backward")
+        forward, backward = partial(type(body).forward, body), partial(type(body).backward, body)
+        backward_parameters = partial(type(body).backward_parameters, body)
+        # Rounded copies of the arguments: the caller's arrays stay as they are.
+        vars(body)["forward"] = lambda x: forward(x if self._has_indices else self._round(x.copy()))
+        vars(body)["backward"] = lambda g: backward(self._round(g.copy()))
+        vars(body)["backward_parameters"] = lambda g: backward_parameters(self._round(g.copy()))
+        return body
 
-    def _unwrap_layers(self) -> None:
-        for layer in (*self._rounding_layers(), self.network.body):
+    def _unwrap(self, body: Sequential) -> None:
+        for layer in (*self._rounding_layers(body), body):
             for name in ("forward", "backward", "backward_parameters"):
                 vars(layer).pop(name, None)
 
-    def _rounding_layers(self) -> list[Layer]:
+    def _rounding_layers(self, body: Sequential) -> list[Layer]:
         # What a Sequential returns is what its last layer returned.
-        return [layer for layer in self.network.body.walk() if not isinstance(layer, Sequential)]
+        return [layer for layer in body.walk() if not isinstance(layer, Sequential)]
 
-    def _then_round(self, compute: Callable[[Array], Array]) -> Callable[[Array], Array]:
-        return lambda x: self._round(compute(x))
-
-    def _argument(self, name: str, x: Array, is_rounded: bool = True) -> Array:
-        """A copy, which the layers may round further."""
-        copy = self.network.body.empty(name, x.shape, x.dtype)
-        copy[...] = x
-        return self._round(copy) if is_rounded else copy
+    def _then_round(self, layer: Layer, name: str) -> Callable[[Array], Array]:
+        compute = getattr(type(layer), name)
+        return lambda x: self._round(compute(layer, x))
 
     def _round(self, a: Array) -> Array:
         """a ← float16(a), in place where it can be."""

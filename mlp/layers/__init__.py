@@ -6,10 +6,15 @@ from typing import Any
 from mlp.layers.activations import (
     ACTIVATIONS,
     ELU,
+    SELU,
+    Elementwise,
     GeLU,
+    Hardswish,
     Identity,
     LeakyReLU,
     LogSoftmax,
+    Mish,
+    PReLU,
     ReLU,
     ReLU6,
     Sigmoid,
@@ -24,7 +29,7 @@ from mlp.layers.base import Layer
 from mlp.layers.batch_norm import BatchNorm
 from mlp.layers.blocks import GatedMlp, Mlp
 from mlp.layers.containers import Container, Residual, Sequential
-from mlp.layers.dropout import Dropout
+from mlp.layers.dropout import AlphaDropout, Dropout
 from mlp.layers.embedding import EmbeddedColumns, Embedding
 from mlp.layers.linear import Linear
 from mlp.layers.normalization import LayerNorm, RMSNorm
@@ -32,20 +37,26 @@ from mlp.layers.normalization import LayerNorm, RMSNorm
 __all__ = [
     "ACTIVATIONS",
     "ELU",
+    "SELU",
+    "AlphaDropout",
     "BatchNorm",
     "Container",
     "Dropout",
+    "Elementwise",
     "EmbeddedColumns",
     "Embedding",
     "GatedMlp",
     "GeLU",
+    "Hardswish",
     "Identity",
     "Layer",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
+    "Mish",
     "Mlp",
+    "PReLU",
     "RMSNorm",
     "ReLU",
     "ReLU6",

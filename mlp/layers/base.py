@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Self
 
 import numpy as np
@@ -57,6 +58,23 @@ class Layer(Tree):
         if self.saved is None:
             raise InputError(f"{self.name}: backward needs a forward pass first")
         return self.saved
+
+    def children(self) -> dict[str, Layer]:
+        """The layers directly inside this one, by attribute name, in the order in which they were set."""
+        return {name: value for name, value in vars(self).items() if isinstance(value, Layer)}
+
+    def descendants(self) -> Iterator[tuple[str, Layer]]:
+        """All layers inside this one with their paths, such as ("2.body.0", layer), each before those inside it."""
+        for name, child in self.children().items():
+            yield name, child
+            for path, layer in child.descendants():
+                yield f"{name}.{path}", layer
+
+    def walk(self) -> Iterator[Layer]:
+        """This layer, then all layers inside it."""
+        yield self
+        for _, layer in self.descendants():
+            yield layer
 
     def parameters(self) -> dict[str, Parameter]:
         """The parameters by name, those of a child as "child.name", in the order in which they were set."""

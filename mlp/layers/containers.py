@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator
 from itertools import repeat
 from typing import Any, Self
 
-import numpy as np
-
 from mlp.arrays import Array
 from mlp.checks import InputError
 from mlp.layers.base import Layer

@@ -42,7 +42,7 @@ class Dropout(Layer):
             return x.copy()
         keep = self.rng.random(x.shape, x.dtype) >= x.dtype.type(self.p)
         y = x * keep
-        y *= x.dtype.type(1 / (1 - self.p))
+        y *= x.dtype.type(self._factor)
         self.saved = (x.shape, keep)
         return y
 
@@ -52,8 +52,40 @@ class Dropout(Layer):
         if keep is None:
             return grad_y.copy()
         grad_x = grad_y * keep
-        grad_x *= grad_y.dtype.type(1 / (1 - self.p))
+        grad_x *= grad_y.dtype.type(self._factor)
         return grad_x
+
+    @property
+    def _factor(self) -> float:
+        return 1 / (1 - self.p)
 
     def __repr__(self) -> str:
         return f"Dropout({self.p:g})"
+
+
+class AlphaDropout(Dropout):
+    """Dropout for networks of ``SELU``: a dropped entry becomes α' = -λ α, what SELU gives far to the left, and
+
+        y = a (x m + α' (1 - m)) + b,   m ~ Bernoulli(1 - p),   dL/dx = a m dL/dy
+
+    with a = ((1 - p)(1 + p α'²))^(-1/2) and b = -a p α', so that mean 0 and variance 1 are kept.
+
+    Klambauer, Unterthiner, Mayr & Hochreiter, "Self-normalizing neural networks", NIPS 2017, arXiv:1706.02515.
+    """
+
+    ALPHA = -1.7580993408473766
+
+    def forward(self, x: Array) -> Array:
+        if not self.training or self.p == 0:
+            return super().forward(x)
+        keep = self.rng.random(x.shape, x.dtype) >= x.dtype.type(self.p)
+        self.saved = (x.shape, keep)
+        a = self._factor
+        return np.where(keep, x, x.dtype.type(self.ALPHA)) * x.dtype.type(a) - x.dtype.type(a * self.p * self.ALPHA)
+
+    @property
+    def _factor(self) -> float:
+        return ((1 - self.p) * (1 + self.p * self.ALPHA**2)) ** -0.5
+
+    def __repr__(self) -> str:
+        return f"AlphaDropout({self.p:g})"

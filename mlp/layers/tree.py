@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -25,33 +25,12 @@ class Tree:
 
     statistic_names: tuple[str, ...] = ()
 
-    if TYPE_CHECKING:
+    if TYPE_CHECKING:  # what ``Layer`` has
         saved: Any
-        name: str
-        training: bool
 
-        def reset_parameters(self, rng: np.random.Generator) -> None: ...
-        def forward(self, x: Array) -> Array: ...
-        def parameters(self) -> dict[str, Parameter]: ...
+        def children(self) -> Any: ...
 
-    def children(self) -> dict[str, Self]:
-        """The layers directly inside this one, by attribute name, in the order in which they were set."""
-        return {name: value for name, value in vars(self).items() if isinstance(value, Tree)}  # type: ignore[misc]
-
-    def descendants(self) -> Iterator[tuple[str, Self]]:
-        """All layers inside this one with their paths, such as ("2.body.0", layer), each before those inside it."""
-        for name, child in self.children().items():
-            yield name, child
-            for path, layer in child.descendants():
-                yield f"{name}.{path}", layer
-
-    def walk(self) -> Iterator[Self]:
-        """This layer, then all layers inside it."""
-        yield self
-        for _, layer in self.descendants():
-            yield layer
-
-    def collect(self, own: Callable[[Self], dict[str, Any]]) -> dict[str, Any]:
+    def collect(self, own: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
         """{name: thing} of what each layer ``own``s: its own first, those of a child as "child.name"."""
         found = own(self)
         for path, child in self.children().items():
@@ -116,7 +95,7 @@ class Tree:
                 vars(twin)[name] = tuple(item.twin(convert) for item in value)
             elif isinstance(value, Parameter | np.random.Generator) or name in self.statistic_names:
                 vars(twin)[name] = convert(value)
-        twin.saved = None
+        twin.saved = None  # also of the copies inside it
         return twin
 
     def __getstate__(self) -> dict[str, Any]:

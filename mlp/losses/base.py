@@ -82,15 +82,18 @@ class Loss:
         share = self.importance(s, t)
         if sample_weight is None:
             self.weight = float(len(s) if share is None else share.sum())
+            self.total = float(losses.sum(dtype=np.float64))
         else:
             w = check_sample_weight(self, scores, sample_weight)
             self.weight = float(w.sum() if share is None else w @ share)
-            losses, gradient = losses * w, gradient * w[:, np.newaxis].astype(s.dtype)
-        self.total = float(losses.sum(dtype=np.float64))
-        # A sum of weights too small to divide by counts as 0.
-        is_mean = self.reduction in ("mean", "element_mean")
-        scale = 1.0 if not is_mean else 1 / self.weight if self.weight > sys.float_info.min else 0.0
-        gradient *= scale  # 1/N
+            losses = losses * w
+            self.total = float(losses.sum())
+        scale = 1.0
+        if self.reduction in ("mean", "element_mean"):
+            # A sum of weights too small to divide by counts as 0.
+            scale = 1 / self.weight if self.weight > sys.float_info.min else 0.0
+            self.total *= scale > 0
+        gradient *= scale if sample_weight is None else (w * scale).astype(s.dtype)[:, np.newaxis]  # 1/N
         self.saved = gradient.reshape(scores.shape)
         return losses.reshape(scores.shape[:-1]) if self.reduction == "none" else self.total * scale
 
@@ -125,8 +128,8 @@ def check_scores(loss: Loss, scores: Array) -> Array:
         raise InputError(f"{type(loss).__name__}: scores need a class axis, got shape {scores.shape}")
     if scores.shape[-1] < loss.fewest_scores:
         raise InputError(
-            f"{type(loss).__name__}: one score a sample leaves nothing to choose from, got shape {scores.shape}; give "
-            f"the network an output for each class, or train one output with BinaryCrossEntropyLoss"
+            f"{type(loss).__name__}: one score a sample leaves nothing to choose from, got shape {scores.shape}; "
+            f"give the network an output for each class, or train one output with BinaryCrossEntropyLoss"
         )
     return scores if scores.ndim == 2 else scores.reshape(-1, scores.shape[-1])
 

@@ -51,33 +51,13 @@ class Collective(Layer):
         self.communicator = communicator
         self.sizes = None if sizes is None else tuple(sizes)
 
-    def _identity(self, x: Array) -> Array:
-        """x itself inside a training step; outside of it a copy, which belongs to the caller."""
-        return x if self.buffers.lending.is_on else x.copy()
+    def _all_gather(self, x: Array, axis: int, sizes: Sequence[int]) -> Array:
+        whole = self.communicator.all_gather(np.moveaxis(x, axis, 0), sizes=sizes)
+        return np.ascontiguousarray(np.moveaxis(whole, 0, axis))
 
-    def _all_reduce(self, name: str, x: Array) -> Array:
-        return self.communicator.all_reduce(x, out=self.empty(name, x.shape, x.dtype))
-
-    def _take_slice(self, name: str, x: Array, axis: int, sizes: Sequence[int]) -> Array:
+    def _take_slice(self, x: Array, axis: int, sizes: Sequence[int]) -> Array:
         mine = np.moveaxis(x, axis, 0)[slices(sizes)[self.communicator.rank]]
-        part = np.moveaxis(mine, 0, axis)
-        y = self.empty(name, part.shape, x.dtype)
-        y[...] = part
-        return y
-
-    def _all_gather(self, name: str, x: Array, axis: int, sizes: Sequence[int]) -> Array:
-        rows = np.moveaxis(x, axis, 0)
-        whole = self.empty(name, (sum(sizes), *rows.shape[1:]), x.dtype)
-        self.communicator.all_gather(rows, out=whole, sizes=sizes)
-        if axis in (0, -x.ndim):
-            return whole
-        y = self.empty(f"{name}, moved", np.moveaxis(whole, 0, axis).shape, x.dtype)
-        y[...] = np.moveaxis(whole, 0, axis)
-        return y
-
-    def _reduce_scatter(self, name: str, x: Array, sizes: Sequence[int]) -> Array:
-        y = self.empty(name, (sizes[self.communicator.rank], *x.shape[1:]), x.dtype)
-        return self.communicator.reduce_scatter(x, out=y, sizes=sizes)
+        return np.moveaxis(mine, 0, axis).copy()
 
     def _divide(self, length: int) -> tuple[int, ...]:
         """The sizes of the slices of a whole."""
@@ -109,11 +89,11 @@ class CopyToRegion(Collective):
 
     def forward(self, x: Array) -> Array:
         self.saved = x.shape
-        return self._identity(x)
+        return x.copy()
 
     def backward(self, grad_y: Array) -> Array:
         check_upstream(self, grad_y, self.recall())
-        return self._all_reduce("grad_x", grad_y)
+        return self.communicator.all_reduce(grad_y)
 
 
 class ReduceFromRegion(Collective):
@@ -124,11 +104,11 @@ class ReduceFromRegion(Collective):
 
     def forward(self, x: Array) -> Array:
         self.saved = x.shape
-        return self._all_reduce("y", x)
+        return self.communicator.all_reduce(x)
 
     def backward(self, grad_y: Array) -> Array:
         check_upstream(self, grad_y, self.recall())
-        return self._identity(grad_y)
+        return grad_y.copy()
 
 
 class ScatterToRegion(Collective):
@@ -140,14 +120,14 @@ class ScatterToRegion(Collective):
 
     def forward(self, x: Array) -> Array:
         sizes = self._divide(x.shape[self.axis])
-        y = self._take_slice("y", x, self.axis, sizes)
+        y = self._take_slice(x, self.axis, sizes)
         self.saved = y.shape, sizes
         return y
 
     def backward(self, grad_y: Array) -> Array:
         shape, sizes = self.recall()
         check_upstream(self, grad_y, shape)
-        return self._all_gather("grad_x", grad_y, self.axis, sizes)
+        return self._all_gather(grad_y, self.axis, sizes)
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         return self._with_length(
@@ -164,14 +144,14 @@ class GatherFromRegion(Collective):
 
     def forward(self, x: Array) -> Array:
         sizes = self._agree(x.shape[self.axis])
-        y = self._all_gather("y", x, self.axis, sizes)
+        y = self._all_gather(x, self.axis, sizes)
         self.saved = y.shape, sizes
         return y
 
     def backward(self, grad_y: Array) -> Array:
         shape, sizes = self.recall()
         check_upstream(self, grad_y, shape)
-        return self._take_slice("grad_x", grad_y, self.axis, sizes)
+        return self._take_slice(grad_y, self.axis, sizes)
 
 
 class GatherFromSequence(Collective):
@@ -181,14 +161,14 @@ class GatherFromSequence(Collective):
 
     def forward(self, x: Array) -> Array:
         sizes = self._agree(len(x))
-        y = self._all_gather("y", x, 0, sizes)
+        y = self._all_gather(x, 0, sizes)
         self.saved = y.shape, sizes
         return y
 
     def backward(self, grad_y: Array) -> Array:
         shape, sizes = self.recall()
         check_upstream(self, grad_y, shape)
-        return self._reduce_scatter("grad_x", grad_y, sizes)
+        return self.communicator.reduce_scatter(grad_y, sizes=sizes)
 
 
 class ReduceScatterToSequence(Collective):
@@ -198,14 +178,14 @@ class ReduceScatterToSequence(Collective):
 
     def forward(self, x: Array) -> Array:
         sizes = self._divide(len(x))
-        y = self._reduce_scatter("y", x, sizes)
+        y = self.communicator.reduce_scatter(x, sizes=sizes)
         self.saved = y.shape, sizes
         return y
 
     def backward(self, grad_y: Array) -> Array:
         shape, sizes = self.recall()
         check_upstream(self, grad_y, shape)
-        return self._all_gather("grad_x", grad_y, 0, sizes)
+        return self._all_gather(grad_y, 0, sizes)
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         return self._with_length(input_shape, 0, self._divide(input_shape[0])[self.communicator.rank])

@@ -12,7 +12,17 @@ from mlp import CrossEntropyLoss, GeLU, InputError, Linear, Network, ReLU, Sigmo
 from mlp.efficiency.compression import Bits, Float16, Int8
 from mlp.efficiency.memory import compression_error, measure_activation_bytes
 from mlp.initializers import normal
-from mlp.layers import BatchNorm, Compressed, Dropout, Embedding, LayerNorm, Recompute, Residual, Sequential
+from mlp.layers import (
+    BatchNorm,
+    Compressed,
+    Dropout,
+    Embedding,
+    GatedMlp,
+    LayerNorm,
+    Recompute,
+    Residual,
+    Sequential,
+)
 
 quickly = settings(deadline=None, max_examples=100, derandomize=True)
 FLOATS = [np.float32, np.float64]
@@ -246,12 +256,13 @@ class TestBytes:
             assert measured.peak < measured.held + 5 * x.nbytes
             layers = [layer.astype(np.float32) for layer in layers]
 
-    def test_an_output_that_two_layers_save_is_held_once(self):
-        # Sigmoid saves its y, which is the x of the next Linear: four outputs and the batch, a half each. The last
-        # y is held for the head too, in full.
+    def test_an_array_that_two_layers_save_is_held_once(self):
+        # Both Linear layers of a gated block save the same x.
         x = np.random.default_rng(0).normal(size=(256, 256)).astype(np.float32)
-        layers = [layer for _ in range(4) for layer in (Linear(256, 256), Sigmoid())]
-        assert self.held(layers, x, "float16") == pytest.approx((5 / 2 + 1) * x.nbytes, abs=x.nbytes / 16)
+        block = GatedMlp(256, 256, 256, activation="ReLU")
+        # The head's x in full; half of x, of v and of a, and of h, the x of fc2; a mask of a bit an entry.
+        expected = 1 + 4 / 2 + 1 / 32
+        assert self.held([block], x, "float16") == pytest.approx(expected * x.nbytes, abs=x.nbytes / 8)
 
 
 class TestConstruction:

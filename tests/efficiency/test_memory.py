@@ -40,11 +40,11 @@ def test_both_leave_the_network_as_it_is():
 
 
 def test_the_scores_of_a_linear_are_all_that_is_held_beside_its_input():
-    # 1000 rows of 100 scores of 4 bytes; then dL/dscores as well, and the 32 KiB with which NumPy adds a bias.
+    # 1000 rows of 100 scores of 4 bytes; then dL/dscores as well, and what the loss keeps of it.
     x = np.zeros((1000, 10), np.float32)
     measured = measure_activation_bytes(Network(Linear(10, 100)), x)
     assert measured.held == pytest.approx(400_000, abs=5_000)
-    assert measured.peak == pytest.approx(832_768, abs=10_000)
+    assert measured.peak == pytest.approx(1_200_000, abs=50_000)
 
 
 def test_twice_the_bytes_in_float64():

@@ -69,7 +69,7 @@ class TestWidths:
         assert (block.in_features, block.hidden_features, block.out_features) == (3, 12, 3)
         assert isinstance(block.activation, GeLU)
         assert isinstance(GatedMlp(3).activation, Sigmoid)
-        assert block.fc1.weight.data.std() == pytest.approx(0.01, rel=0.5)
+        assert block.fc1.weight.data.std() == pytest.approx((2 / block.in_features) ** 0.5, rel=0.5)
 
     def test_both_blocks_have_as_many_weights(self):
         # 2 · 3 · 12 = 72 and 3 · 3 · 8 = 72.
@@ -126,7 +126,8 @@ class TestInitialValues:
             "value.weight", "value.bias", "gate.weight", "gate.bias", "fc2.weight", "fc2.bias",
         ]  # fmt: skip
         for linear, shape in [(block.value, (3, 2)), (block.gate, (3, 2)), (block.fc2, (2, 3))]:
-            np.testing.assert_array_equal(linear.weight.data, rng.normal(0, 0.01, shape).astype(np.float32))
+            drawn = rng.normal(0, (2 / shape[0]) ** 0.5, shape)  # He's
+            np.testing.assert_allclose(linear.weight.data, drawn, rtol=1e-6)
             assert not linear.bias.data.any()
 
     @each_block

@@ -51,10 +51,10 @@ def test_shapes_names_and_repr(layer):
     assert repr(layer) == "Linear(2, 3)"
 
 
-def test_starts_small_and_random_in_the_weights_and_at_zero_in_the_bias():
+def test_starts_random_with_variance_2_over_fan_in_and_at_zero_in_the_bias():
     layer = Linear(200, 300, rng=0)
     assert layer.weight.dtype == np.float32
-    assert layer.weight.data.std() == pytest.approx(0.01, rel=0.02)
+    assert layer.weight.data.std() == pytest.approx(0.1, rel=0.02)
     assert not layer.bias.data.any()
 
 

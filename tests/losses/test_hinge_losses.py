@@ -51,9 +51,17 @@ def test_the_two_kinds_agree_on_two_classes_and_are_ordered_on_more():
 
 
 @pytest.mark.parametrize("loss", [HingeLoss(), CrammerSingerLoss()], ids=repr)
-def test_a_single_class_costs_nothing(loss):
-    assert loss(np.array([[-3.0], [4.0]]), np.array([0, 0])) == 0
-    assert loss.backward().tolist() == [[0], [0]]
+def test_a_single_class_is_no_choice(loss):
+    with pytest.raises(InputError, match="one score a sample leaves nothing to choose from"):
+        loss(np.array([[-3.0], [4.0]]), np.array([0, 0]))
+
+
+def test_squared_worked_numbers():
+    # Violations of class 0: 1 - 2 + 1.5 = 0.5 and 1 - 2 + 0 = -1, which counts as 0.
+    loss = HingeLoss(squared=True)
+    assert loss(np.array([[2.0, 1.5, 0.0]]), np.array([0])) == 0.25
+    assert loss.backward().tolist() == [[-1.0, 1.0, 0.0]]
+    assert repr(loss) == "HingeLoss(margin=1, squared=True)"
 
 
 @pytest.mark.parametrize("kind", ["weston", "Crammer-Singer", "", None, 1])

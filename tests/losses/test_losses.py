@@ -208,10 +208,10 @@ def test_hinge_refuses_margins(margin):
     [
         (np.zeros((2, 3)), [0, 3], "integers from 0 to 2 for 3 scores, got 3"),
         (np.zeros((2, 3)), [0, -1], "got -1"),
-        (np.zeros((2, 3)), [0], r"scores of shape \(2, 3\).*\(2,\), got .*\(1,\)"),
-        (np.zeros((2, 3)), [[0], [1]], r"scores of shape \(2, 3\).*got .*\(2, 1\)"),
-        (np.zeros((2, 3)), [0.0, 0.5], "got float64"),
-        (np.zeros((2, 3)), ["a", "b"], "got <U1"),
+        (np.zeros((2, 3)), [0], r"scores of shape \(2, 3\).*\(2,\).*got .*\(1,\)"),
+        (np.zeros((2, 3)), [[0, 1], [1, 0]], r"scores of shape \(2, 3\).*got .*\(2, 2\)"),
+        (np.zeros((2, 3)), [0.5, 1.0], "float64"),
+        (np.zeros((2, 3)), ["a", "b"], "got <U1; a Dataset numbers names of classes"),
         (np.zeros((2, 3), int), [0, 1], "scores must be a floating-point array, got int64"),
         ([[0.0, 1.0]], [0], "scores must be a floating-point array, got list"),
         (np.zeros((2, 0)), [0, 0], r"scores need a class axis, got shape \(2, 0\)"),
@@ -223,13 +223,11 @@ def test_refuses_scores_and_labels(loss, scores, labels, message):
         loss(scores, np.asarray(labels))
 
 
-@pytest.mark.parametrize(
-    "targets", [np.zeros((2, 4)), np.zeros((3, 2)), np.zeros((2, 3), bool), np.zeros((2, 3)) * 1j]
-)
+@pytest.mark.parametrize("targets", [np.zeros((2, 4)), np.zeros((3, 2)), np.zeros((2, 3)) * 1j])
 def test_mse_refuses_targets_that_are_neither_scores_nor_labels(targets):
     with pytest.raises(InputError) as error:
         MSELoss()(np.zeros((2, 3)), targets)
-    assert f"got {targets.dtype} of shape {targets.shape}" in str(error.value)
+    assert f"got {targets.dtype}" in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -275,5 +273,5 @@ def test_losses_are_made_by_name_with_options():
 
 
 def test_a_loss_without_forward_says_so():
-    with pytest.raises(NotImplementedError, match="Loss needs a forward method"):
+    with pytest.raises(NotImplementedError, match="Loss needs a per_sample method"):
         Loss().forward(np.zeros((1, 2)), np.zeros(1, int))

@@ -82,11 +82,9 @@ def test_huber_refuses_deltas(delta):
         HuberLoss(delta=delta)
 
 
-@pytest.mark.parametrize(
-    "targets", [np.zeros((2, 4)), np.zeros((3, 2)), np.zeros((2, 3), bool), np.zeros((2, 3)) * 1j]
-)
+@pytest.mark.parametrize("targets", [np.zeros((2, 4)), np.zeros((3, 2)), np.zeros((2, 3)) * 1j])
 @pytest.mark.parametrize("loss", [MAELoss(), HuberLoss()], ids=repr)
 def test_refuses_targets(loss, targets):
     with pytest.raises(InputError, match=type(loss).__name__) as error:
         loss(np.zeros((2, 3)), targets)
-    assert f"got {targets.dtype} of shape {targets.shape}" in str(error.value)
+    assert f"got {targets.dtype}" in str(error.value)

@@ -1,4 +1,7 @@
-"""Activations without a kink: the sigmoids, which saturate on both sides, and smooth relatives of ReLU."""
+"""Activations without a kink: the sigmoids, which saturate on both sides, and smooth relatives of ReLU.
+
+Each ``forward`` leaves the derivative dy/dx in ``saved``; ``backward`` multiplies with it: see elementwise.py.
+"""
 
 from __future__ import annotations
 
@@ -9,66 +12,47 @@ import numpy as np
 from mlp.arrays import Array
 from mlp.checks import InputError, check_number
 from mlp.functional import normal_cdf, normal_pdf, sigmoid, softplus
+from mlp.layers.activations.elementwise import Elementwise
 from mlp.layers.activations.registry import register_activation
-from mlp.layers.base import Layer, check_upstream
 
 
 @register_activation("Identity", initializer="xavier_normal")
-class Identity(Layer):
+class Identity(Elementwise):
     """y = x, dy/dx = 1: for a place where an activation is asked for and none is wanted."""
 
     def forward(self, x: Array) -> Array:
-        self.saved = x.shape
+        self.saved = np.ones(x.shape, x.dtype)
         return x.copy()  # what a layer returns is the caller's own
-
-    def backward(self, grad_y: Array) -> Array:
-        check_upstream(self, grad_y, self.recall())
-        return grad_y.copy()
 
 
 @register_activation("Sigmoid", initializer="xavier_normal")
-class Sigmoid(Layer):
-    """y = 1 / (1 + e^-x), elementwise; dy/dx = y (1 - y), from the saved output.
+class Sigmoid(Elementwise):
+    """y = 1 / (1 + e^-x), elementwise; dy/dx = y (1 - y), from y.
 
     Computed as (1 + tanh(x/2)) / 2, the same function, which overflows on neither side.
     """
 
     def forward(self, x: Array) -> Array:
         y = sigmoid(x)
-        self.saved = y.copy()  # y is the caller's, who may write into it
+        self.saved = (1 - y) * y
         return y
-
-    def backward(self, grad_y: Array) -> Array:
-        y = self.recall()
-        check_upstream(self, grad_y, y.shape)
-        slope = 1 - y
-        slope *= y
-        slope *= grad_y
-        return slope
 
 
 @register_activation("Tanh", initializer="xavier_normal")
-class Tanh(Layer):
-    """y = tanh x, elementwise; dy/dx = 1 - y², from the saved output.
+class Tanh(Elementwise):
+    """y = tanh x, elementwise; dy/dx = 1 - y², from y.
 
     LeCun, Bottou, Orr & Müller, "Efficient BackProp", 1998, on why outputs around 0 learn faster than a Sigmoid's.
     """
 
     def forward(self, x: Array) -> Array:
         y = np.tanh(x)
-        self.saved = y.copy()
+        self.saved = 1 - y * y
         return y
-
-    def backward(self, grad_y: Array) -> Array:
-        y = self.recall()
-        check_upstream(self, grad_y, y.shape)
-        slope = 1 - y * y
-        slope *= grad_y
-        return slope
 
 
 @register_activation("Swish", "SiLU", initializer="he_normal")
-class SiLU(Layer):
+class SiLU(Elementwise):
     """y = x s with s = 1 / (1 + e^-x), elementwise; dy/dx = s + x s (1 - s) = s + y (1 - s). Also called Swish.
 
     Elfwing, Uchibe & Doya, "Sigmoid-weighted linear units for neural network function approximation in
@@ -79,22 +63,16 @@ class SiLU(Layer):
     def forward(self, x: Array) -> Array:
         s = sigmoid(x)
         y = x * s
-        self.saved = (y.copy(), s)
-        return y
-
-    def backward(self, grad_y: Array) -> Array:
-        y, s = self.recall()
-        check_upstream(self, grad_y, y.shape)
         slope = 1 - s
         slope *= y
         slope += s
-        slope *= grad_y
-        return slope
+        self.saved = slope
+        return y
 
 
 @register_activation("Softplus", initializer="he_normal")
-class Softplus(Layer):
-    """y = log(1 + e^(βx)) / β, elementwise; dy/dx = 1 / (1 + e^(-βx)) = 1 - e^(-βy), from the saved output.
+class Softplus(Elementwise):
+    """y = log(1 + e^(βx)) / β, elementwise; dy/dx = 1 / (1 + e^(-βx)) = 1 - e^(-βy), from y.
 
     The larger ``beta``, the closer it is to ReLU: the two differ most at 0, by log(2) / β.
 
@@ -109,23 +87,16 @@ class Softplus(Layer):
 
     def forward(self, x: Array) -> Array:
         y = softplus(x, self.beta)
-        self.saved = y.copy()
-        return y
-
-    def backward(self, grad_y: Array) -> Array:
-        y = self.recall()
-        check_upstream(self, grad_y, y.shape)
         with np.errstate(over="ignore"):  # to -inf, whose exponential is 0, as it should be
-            slope = np.expm1(-self.beta * y)  # expm1 keeps the digits of e^(-βy) - 1 where y is tiny
-        slope *= -grad_y
-        return slope
+            self.saved = -np.expm1(-self.beta * y)  # expm1 keeps the digits of e^(-βy) - 1 where y is tiny
+        return y
 
     def __repr__(self) -> str:
         return "Softplus()" if self.beta == 1 else f"Softplus(beta={self.beta:g})"
 
 
 @register_activation("GeLU", initializer="he_normal")
-class GeLU(Layer):
+class GeLU(Elementwise):
     """y = x Phi(x), with Phi the standard normal distribution function; elementwise.
 
     ``approximate="tanh"`` (the default) replaces Phi by
@@ -149,10 +120,6 @@ class GeLU(Layer):
     def forward(self, x: Array) -> Array:
         return self._forward_tanh(x) if self.approximate == "tanh" else self._forward_exact(x)
 
-    def backward(self, grad_y: Array) -> Array:
-        check_upstream(self, grad_y, self.recall()[0].shape)
-        return self._backward_tanh(grad_y) if self.approximate == "tanh" else self._backward_exact(grad_y)
-
     _C = float(np.sqrt(2 / np.pi))
     _A = 0.044715
 
@@ -167,34 +134,53 @@ class GeLU(Layer):
         s += 1
         s *= 0.5
         y = x * s
-        self.saved = (y.copy(), s, p)
-        return y
-
-    def _backward_tanh(self, grad_y: Array) -> Array:
-        y, s, p = self.recall()
-        slope = 6 * p
+        slope = p
+        slope *= 6
         slope -= 4 * self._C  # 2 u' = 6 p - 4 c
         slope *= y
         slope *= 1 - s
         slope += s
-        slope *= grad_y
-        return slope
+        self.saved = slope
+        return y
 
     def _forward_exact(self, x: Array) -> Array:
         cdf = normal_cdf(x)
-        self.saved = (x, cdf)
-        return x * cdf
-
-    def _backward_exact(self, grad_y: Array) -> Array:
-        x, cdf = self.recall()
         slope = normal_pdf(x)
         slope *= x
         slope += cdf
-        slope *= grad_y
-        return slope
+        self.saved = slope
+        return x * cdf
 
     def __repr__(self) -> str:
         return "GeLU()" if self.approximate == "tanh" else f"GeLU(approximate={self.approximate!r})"
 
 
 register_activation("GeLUExact", initializer="he_normal")(partial(GeLU, "none"))
+
+
+@register_activation("Mish", initializer="he_normal")
+class Mish(Elementwise):
+    """y = x t with t = tanh(log(1 + e^x)), elementwise; dy/dx = t + x (1 - t²) s, s = 1 / (1 + e^-x).
+
+    Misra, "Mish: a self regularized non-monotonic activation function", BMVC 2020, arXiv:1908.08681.
+    """
+
+    def forward(self, x: Array) -> Array:
+        t = np.tanh(softplus(x))
+        y = x * t
+        self.saved = t + x * ((1 - t * t) * sigmoid(x))
+        return y
+
+
+@register_activation("Hardswish", initializer="he_normal")
+class Hardswish(Elementwise):
+    """y = x min(max(x + 3, 0), 6) / 6, elementwise: SiLU made of straight lines.
+
+    dy/dx = 0 for x <= -3, 1 for x >= 3, and x/3 + 1/2 in between.
+
+    Howard et al., "Searching for MobileNetV3", ICCV 2019, arXiv:1905.02244.
+    """
+
+    def forward(self, x: Array) -> Array:
+        self.saved = np.where(np.abs(x) < 3, x / 3 + 0.5, x >= 3)
+        return x * np.clip(x / 6 + 0.5, 0, 1)

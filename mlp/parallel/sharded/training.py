@@ -78,8 +78,7 @@ class ShardedDataParallel(DataParallel):
         # What has no values at the moment shows NaN, and takes no memory.
         self._absent = {p.name: np.broadcast_to(dtype.type(np.nan), p.shape) for p in whole}
         for p in whole:
-            p.owner = self.shard
-            p.look_at(self._absent[p.name], self._absent[p.name])
+            p.look_at(self._absent[p.name], self._absent[p.name], self.shard)
         network.parameters = self.shard
         network.body = ShardedBody(network.body, self.units, self)
         if stage == 1:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import Protocol
+from typing import Any, Protocol, Self
 
 from mlp.arrays import Array
 from mlp.layers.base import Layer
@@ -107,12 +107,21 @@ class ShardedBody(Sequential):
 
     def __init__(self, body: Sequential, units: list[Unit], memory: Memory) -> None:
         super().__init__(*body.layers)
-        self.buffers, self.training = body.buffers, body.training
+        self.training = body.training
         self.forward_hooks, self.backward_hooks = body.forward_hooks, body.backward_hooks
         self.units, self.memory = units, memory
 
+    def twin(self, convert: Callable[[Any], Any]) -> Self:
+        twin = super().twin(convert)
+        own = dict(zip(self.layers, twin.layers, strict=True))
+        twin.units = [
+            replace(unit, layers=Sequential(*(own[layer] for layer in unit.layers))) for unit in self.units
+        ]
+        return twin
+
     def forward(self, x: Array) -> Array:
         for unit in self.units:
+            unit.layers.forward_hooks = self.forward_hooks
             with self.memory.gathered(unit):
                 x = unit.layers.forward(x)
         return x

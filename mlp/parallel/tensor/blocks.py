@@ -17,14 +17,13 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from mlp.arrays import Array
-from mlp.buffers import Lending
 from mlp.checks import InputError
 from mlp.initializers import zeros
 from mlp.layers.base import Layer, check_features
 from mlp.layers.blocks import Block, GatedMlp, Mlp
 from mlp.parallel.communicator import Communicator
 from mlp.parallel.tensor.layers import ColumnParallelLinear, RowParallelLinear, make_entry
-from mlp.parallel.tensor.shard import check_communicator, check_divisible, common_generator, pass_on
+from mlp.parallel.tensor.shard import check_communicator, check_divisible, common_generator
 
 
 class ParallelBlock(Block):
@@ -148,18 +147,12 @@ class ParallelGatedMlp(ParallelBlock, GatedMlp):
         )
         return block
 
-    def lend(self, lending: Lending) -> None:
-        super().lend(lending)
-        if self.sequence_parallel:
-            pass_on(self.entry, lending)
-
     def forward(self, x: Array) -> Any:
         check_features(self, x, self.in_features, self.fc2.weight.dtype)
         X = self.entry.forward(x)
         v = self.value.multiply_add(X)
         a = self.activation.forward(self.gate.multiply_add(X))
-        h = np.multiply(v, a, out=self.empty("h", v.shape, v.dtype))
-        y = self.fc2.forward(h)
+        y = self.fc2.forward(v * a)
         self.own_saved = (v, a)
         self.value.saved = self.gate.saved = x
         return (y, x) if self.return_residual else y

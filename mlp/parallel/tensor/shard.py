@@ -8,10 +8,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from mlp.arrays import Array
-from mlp.buffers import Lending, PassingBuffers
 from mlp.checks import InputError, check_dtype, check_integer
-from mlp.functional import ones
-from mlp.initializers import Initializer, normal, zeros
+from mlp.initializers import Initializer, he_normal, zeros
 from mlp.layers.base import Layer
 from mlp.layers.linear import Linear
 from mlp.parallel.communicator import Communicator
@@ -51,7 +49,7 @@ class ShardedLinear(Linear):
         self.communicator = check_communicator(self.name, communicator)
         self.sequence_parallel = sequence_parallel
         check_divisible(f"{self.name}: {self.divided}", getattr(self, self.divided), communicator.size)
-        self.weight_init = weight_init or normal(0.01)
+        self.weight_init = weight_init
         self.bias_init = bias_init
         weight, vector = (self.in_features, self.out_features), (self.out_features,)
         self.weight = Parameter(np.empty(self._part_shape("weight", weight), dtype), "weight")
@@ -63,7 +61,8 @@ class ShardedLinear(Linear):
         return tuple(n // self.communicator.size if i == axis else n for i, n in enumerate(whole))
 
     def reset_parameters(self, rng: np.random.Generator) -> None:
-        self._load("weight", self.weight, self.weight_init((self.in_features, self.out_features), rng))
+        draw = self.weight_init or he_normal()
+        self._load("weight", self.weight, draw((self.in_features, self.out_features), rng))
         if self.bias is not None:
             self._load("bias", self.bias, self.bias_init((self.out_features,), rng))
 
@@ -97,42 +96,26 @@ class ShardedLinear(Linear):
             linear.parameters()[name].data = gather_parts(p.data, self.shard_axes.get(name), self.communicator)
         return linear
 
-    def lend(self, lending: Lending) -> None:
-        super().lend(lending)
-        if self.sequence_parallel:
-            pass_on(self, lending)
-
     def multiply(self, x: Array) -> Array:
         """x W_r."""
-        W = self.weight.data
-        return np.matmul(x, W, out=self.empty("x W", (*x.shape[:-1], W.shape[1]), x.dtype))
+        return x @ self.weight.data
 
     def multiply_back(self, dy: Array) -> Array:
         """dy W_rᵀ."""
-        W = self.weight.data
-        return np.matmul(dy, W.T, out=self.empty("dy Wᵀ", (*dy.shape[:-1], W.shape[0]), dy.dtype))
+        return dy @ self.weight.data.T
 
     def accumulate(self, x: Array, dy: Array) -> None:
         """dW_r += xᵀ dy, and for the bias += 1ᵀ dy."""
         x, dy = x.reshape(-1, x.shape[-1]), dy.reshape(-1, dy.shape[-1])
-        self.weight.accumulate(np.matmul, x.T, dy)
+        self.weight.add_product(x.T, dy)
         if self.bias is not None:
-            self.bias.accumulate(np.matmul, ones(len(dy), dy.dtype), dy)
+            self.bias.add_sum(dy)
 
     def __repr__(self) -> str:
         options = [f"{self.in_features}, {self.out_features}, {self.communicator!r}"]
         options += ["sequence_parallel=True"] if self.sequence_parallel else []
         options += ["bias=False"] if self.bias is None else []
         return f"{type(self).__name__}({', '.join(options)})"
-
-
-def pass_on(layer: Layer, lending: Lending) -> None:
-    """Let ``layer`` and those inside it hold no memory from one training step to the next.
-
-    Arrays of all tokens would be held there otherwise, and sequence parallelism is for having only some of them.
-    """
-    for each in layer.walk():
-        each.buffers = PassingBuffers(lending)
 
 
 def take_part(whole: Array, axis: int | None, communicator: Communicator) -> Array:
