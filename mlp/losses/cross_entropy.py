@@ -157,8 +157,8 @@ class NLLLoss(CategoricalLoss):
 class KLDivLoss(Loss):
     """Kullback-Leibler divergence of softmax(scores) from target distributions q: l = sum_k q_k log(q_k / p_k).
 
-    It is the cross-entropy less the entropy of q, -sum_k q_k log q_k, which no score changes: dL/ds = (p - q) / N is
-    the same, and l is 0 where p = q. (PyTorch's takes log-probabilities, and its mean is "batchmean".) Targets are
+    It is the cross-entropy less the entropy of q, -sum_k q_k log q_k, which no score changes: dL/ds = (p - q) / N
+    is the same, and l is 0 where p = q. (PyTorch takes log-probabilities, and its mean is "batchmean".) Targets are
     distributions (..., K), or class labels, for which it is the cross-entropy.
 
     Raises ``InputError`` as CrossEntropyLoss does. Kullback & Leibler, "On information and sufficiency", 1951.
