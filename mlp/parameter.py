@@ -83,18 +83,19 @@ class Parameter:
 
     def add(self, gradient: Array) -> None:
         """grad += gradient."""
-        self._add(np.positive, gradient)
+        self.accumulate(np.positive, gradient)
 
     def add_product(self, a: Array, b: Array) -> None:
         """grad += a @ b."""
-        self._add(np.matmul, a, b)
+        self.accumulate(np.matmul, a, b)
 
     def add_sum(self, rows: Array) -> None:
         """grad += the sum of the rows, 1ᵀ rows."""
         # A product with ones is the sum by the fastest routine there is for it.
-        self._add(np.matmul, np.ones(len(rows), rows.dtype), rows)
+        self.accumulate(np.matmul, np.ones(len(rows), rows.dtype), rows)
 
-    def _add(self, function: Callable[..., Array], *arguments: Array) -> None:
+    def accumulate(self, function: Callable[..., Array], *arguments: Array) -> None:
+        """grad += function(*arguments), for a function that takes ``out=``."""
         if self._cleared:
             function(*arguments, out=self._grad)
             self._cleared = False

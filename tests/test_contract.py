@@ -12,24 +12,31 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+import mlp.efficiency
 import mlp.layers
 from mlp import CrossEntropyLoss, GeLU, HingeLoss, InputError, Layer, Linear, MSELoss, Network, ReLU, Sigmoid
 from mlp.gradcheck import check_layer, check_loss
 from mlp.initializers import normal
 from mlp.layers import (
     ELU,
+    SELU,
+    AlphaDropout,
     BatchNorm,
     Compressed,
     Container,
     Dropout,
+    Elementwise,
     EmbeddedColumns,
     Embedding,
     GatedMlp,
+    Hardswish,
     Identity,
     LayerNorm,
     LeakyReLU,
     LogSoftmax,
+    Mish,
     Mlp,
+    PReLU,
     QuantizedLinear,
     Recompute,
     ReLU6,
@@ -46,6 +53,8 @@ from mlp.losses import (
     BinaryCrossEntropyLoss,
     CrammerSingerLoss,
     HuberLoss,
+    KLDivLoss,
+    Loss,
     MAELoss,
     NLLLoss,
 )
@@ -63,6 +72,14 @@ class LayerCase(NamedTuple):
 
 def linear(dtype: type, out: int = 3, **options) -> Linear:
     return Linear(FEATURES, out, weight_init=normal(1.0), rng=1, dtype=dtype, **options)
+
+
+class RepeatedAlphaDropout(AlphaDropout):
+    """The same for the other dropout."""
+
+    def forward(self, x):
+        self.rng = np.random.default_rng(5)
+        return super().forward(x)
 
 
 class RepeatedDropout(Dropout):
@@ -99,6 +116,11 @@ LAYERS = {
     "LeakyReLU": LayerCase(lambda dtype: LeakyReLU()),
     "LeakyReLU, steep": LayerCase(lambda dtype: LeakyReLU(slope=0.5)),
     "ReLU6": LayerCase(lambda dtype: ReLU6()),
+    "SELU": LayerCase(lambda dtype: SELU()),
+    "PReLU": LayerCase(lambda dtype: PReLU(dtype=dtype)),
+    "PReLU, one a feature": LayerCase(lambda dtype: PReLU(FEATURES, 0.5, dtype)),
+    "Mish": LayerCase(lambda dtype: Mish()),
+    "Hardswish": LayerCase(lambda dtype: Hardswish()),
     "ELU": LayerCase(lambda dtype: ELU()),
     "ELU, small": LayerCase(lambda dtype: ELU(alpha=0.3)),
     "Tanh": LayerCase(lambda dtype: Tanh()),
@@ -108,6 +130,7 @@ LAYERS = {
     "Softmax": LayerCase(lambda dtype: Softmax()),
     "LogSoftmax": LayerCase(lambda dtype: LogSoftmax()),
     "Dropout": LayerCase(lambda dtype: RepeatedDropout(0.4)),
+    "AlphaDropout": LayerCase(lambda dtype: RepeatedAlphaDropout(0.4)),
     "Dropout of nothing": LayerCase(lambda dtype: RepeatedDropout(0.0)),
     "Dropout, in use": LayerCase(lambda dtype: Dropout(0.4).eval()),
     "BatchNorm": LayerCase(lambda dtype: normalized(BatchNorm, dtype)),
@@ -182,6 +205,13 @@ class LossCase(NamedTuple):
 # Normal numbers around this are below 0, as log-probabilities are.
 LOG_PROBABILITIES = -6
 CLASS_WEIGHT = (0.5, 2.0, 0.0, 1.5)
+
+
+def numbers(loss: type[Loss]) -> list[str]:
+    """The reductions of a loss that give a number."""
+    return [reduction for reduction in loss.reductions if reduction != "none"]
+
+
 LOSS_CASES = [
     LossCase(CrossEntropyLoss()),
     LossCase(CrossEntropyLoss(reduction="sum")),
@@ -201,13 +231,17 @@ LOSS_CASES = [
     LossCase(HingeLoss(kind="crammer-singer")),
     LossCase(CrammerSingerLoss()),
     LossCase(CrammerSingerLoss(margin=2.5, reduction="sum")),
-    *(LossCase(MSELoss(reduction=r), t) for r in MSELoss.reductions for t in ("labels", "real")),
+    *(LossCase(MSELoss(reduction=r), t) for r in numbers(MSELoss) for t in ("labels", "real")),
+    LossCase(HingeLoss(squared=True)),
+    LossCase(CrammerSingerLoss(squared=True)),
+    LossCase(KLDivLoss()),
+    *(LossCase(KLDivLoss(r), "soft") for r in numbers(KLDivLoss)),
     LossCase(MAELoss()),
-    *(LossCase(MAELoss(reduction=r), "real") for r in MAELoss.reductions),
+    *(LossCase(MAELoss(reduction=r), "real") for r in numbers(MAELoss)),
     LossCase(HuberLoss()),
-    *(LossCase(HuberLoss(delta=0.5, reduction=r), "real") for r in HuberLoss.reductions),
+    *(LossCase(HuberLoss(delta=0.5, reduction=r), "real") for r in numbers(HuberLoss)),
     LossCase(BinaryCrossEntropyLoss()),
-    *(LossCase(BinaryCrossEntropyLoss(reduction=r), "answers") for r in BinaryCrossEntropyLoss.reductions),
+    *(LossCase(BinaryCrossEntropyLoss(reduction=r), "answers") for r in numbers(BinaryCrossEntropyLoss)),
     LossCase(BinaryCrossEntropyLoss(pos_weight=3), "answers"),
     LossCase(BinaryCrossEntropyLoss(pos_weight=CLASS_WEIGHT), "answers"),
 ]
@@ -574,8 +608,9 @@ def names(classes) -> set[str]:
 
 def missing_layers() -> set[str]:
     """Exported layers and registered activations without a case."""
-    exported = (getattr(mlp.layers, name) for name in mlp.layers.__all__)
-    layers = {c for c in exported if isinstance(c, type) and issubclass(c, Layer) and c not in (Layer, Container)}
+    exported = (getattr(room, name) for room in (mlp.layers, mlp.efficiency) for name in room.__all__)
+    abstract = (Layer, Container, Elementwise)
+    layers = {c for c in exported if isinstance(c, type) and issubclass(c, Layer) and c not in abstract}
     activations = {type(make()) for make in mlp.layers.ACTIVATIONS.values()}
     covered = {
         kind for case in LAYERS.values() for layer in case.make(np.float32).walk() for kind in type(layer).mro()
@@ -598,7 +633,7 @@ def test_every_loss_has_a_case():
 
 def test_every_reduction_has_a_case():
     covered = {(type(case.loss), case.loss.reduction) for case in LOSS_CASES}
-    assert {(loss, reduction) for loss in LOSSES.values() for reduction in loss.reductions} <= covered
+    assert {(loss, reduction) for loss in LOSSES.values() for reduction in numbers(loss)} <= covered
 
 
 def test_every_option_of_a_loss_has_a_case_with_another_value():

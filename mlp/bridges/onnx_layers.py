@@ -13,6 +13,8 @@ from mlp.bridges.onnx_graph import Graph
 from mlp.functional import _ERFC_LARGE, _ERFC_LARGE_FLOAT32, _ERFC_UNDERFLOWS
 from mlp.layers import (
     ELU,
+    SELU,
+    AlphaDropout,
     BatchNorm,
     Compressed,
     Dropout,
@@ -20,13 +22,16 @@ from mlp.layers import (
     Embedding,
     GatedMlp,
     GeLU,
+    Hardswish,
     Identity,
     Layer,
     LayerNorm,
     LeakyReLU,
     Linear,
     LogSoftmax,
+    Mish,
     Mlp,
+    PReLU,
     QuantizedLinear,
     Recompute,
     ReLU,
@@ -72,7 +77,7 @@ def write_quantized_linear(graph: Graph, layer: QuantizedLinear, x: str) -> str:
     return y if layer.bias is None else graph.add("Add", y, layer.bias)
 
 
-@writes(Identity, Dropout)
+@writes(Identity, Dropout, AlphaDropout)
 def write_nothing(graph: Graph, layer: Layer, x: str) -> str:
     """x itself."""
     return x
@@ -115,6 +120,32 @@ def write_elu(graph: Graph, layer: ELU, x: str) -> str:
         if layer.alpha == 1
         else graph.add("Where", graph.add("Greater", x, 0.0), x, graph.add("Mul", y, layer.alpha))
     )
+
+
+@writes(SELU)
+def write_selu(graph: Graph, layer: SELU, x: str) -> str:
+    """λ x where x > 0, else λ α (e^x - 1)."""
+    below = graph.add("Mul", graph.add("Elu", x), layer.ALPHA)
+    return graph.add("Mul", graph.add("Where", graph.add("Greater", x, 0.0), x, below), layer.SCALE)
+
+
+@writes(PReLU)
+def write_prelu(graph: Graph, layer: PReLU, x: str) -> str:
+    """x where x > 0, else a x."""
+    return graph.add("PRelu", x, layer.weight)
+
+
+@writes(Hardswish)
+def write_hardswish(graph: Graph, layer: Hardswish, x: str) -> str:
+    """x · min(max(x / 6 + 1/2, 0), 1)."""
+    gate = graph.add("Clip", graph.add("Add", graph.add("Div", x, 6.0), 0.5), 0.0, 1.0)
+    return graph.add("Mul", x, gate)
+
+
+@writes(Mish)
+def write_mish(graph: Graph, layer: Mish, x: str) -> str:
+    """x · tanh(log(1 + e^x))."""
+    return graph.add("Mul", x, graph.add("Tanh", write_softplus(graph, Softplus(), x)))
 
 
 @writes(SiLU)

@@ -67,6 +67,7 @@ class NeuronActivity(Callback):
         # All that is gathered in an epoch, as arrays that are changed in place: this is also the state to save.
         self._counts: Arrays = {}
         self._hidden: dict[int, str] = {}
+        self._latest: dict[str, Array] = {}
         self._outputs: dict[str, Array] = {}
         self._masks: dict[str, NDArray[np.float32]] = {}
         self._ones = np.ones(0, np.float32)
@@ -84,18 +85,24 @@ class NeuronActivity(Callback):
         if hidden:
             self._network = solver.network
             self._network.add_hook(self._remember)
+            self._network.add_backward_hook(self._confirm)
 
     def _remember(self, layer: Layer, y: Array) -> None:
         """The hook: nothing is counted here, so passes that are not training cost no more than this."""
         name = self._hidden.get(id(layer))
-        if name is not None and layer.training:
-            self._outputs[name] = y
+        if name is not None:
+            self._latest[name] = y
+
+    def _confirm(self, layer: Layer, grad_y: Array) -> None:
+        """The hook of backward, which only training passes have."""
+        self._outputs |= self._latest
+        self._latest.clear()
 
     def on_iteration(self, solver: Solver, x: Any, targets: Any) -> None:
-        # The step has just ended: its outputs, in memory lent by the network, are still there.
         for name, y in self._outputs.items():
             self._count(name, y.reshape(-1, y.shape[-1]))
         self._outputs.clear()
+        self._latest.clear()
 
     def _count(self, name: str, y: Array) -> None:
         """Add y (N, n): the sum over N is a product with ones, the fastest there is (exact up to 2^24 rows)."""
@@ -150,6 +157,7 @@ class NeuronActivity(Callback):
         """Leave the network; what was counted stays."""
         if self._network is not None:
             self._network.remove_hook(self._remember)
+            self._network.remove_hook(self._confirm)
         self._network = None
         self._outputs, self._masks = {}, {}
 

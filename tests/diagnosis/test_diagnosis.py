@@ -472,7 +472,9 @@ class TestSickNetworks:
     @pytest.mark.parametrize(("dead", "found"), [(27, ["dead ReLUs"]), (20, [])])
     def test_dead_share(self, dead, found):
         # Of 4 inputs from -1 to 1 a bias of -100 leaves nothing, one of 10 leaves all.
-        network = Network(Tanh(), Linear(4, 50, weight_init=normal(0.5)), ReLU(), Linear(50, 2), rng=0)
+        network = Network(
+            Tanh(), Linear(4, 50, weight_init=normal(0.5)), ReLU(), Linear(50, 2, weight_init=normal(0.01)), rng=0
+        )
         network.parameters["1.bias"].data = np.where(np.arange(50) < dead, -100, 10)
         diagnosis = diagnose(network, CE, *classes())
         assert diagnosis.names == found

@@ -52,7 +52,7 @@ def test_the_two_kinds_agree_on_two_classes_and_are_ordered_on_more():
 
 @pytest.mark.parametrize("loss", [HingeLoss(), CrammerSingerLoss()], ids=repr)
 def test_a_single_class_is_no_choice(loss):
-    with pytest.raises(InputError, match="one score a sample leaves nothing to choose from"):
+    with pytest.raises(InputError, match="one score a sample, one class, leaves nothing to choose from"):
         loss(np.array([[-3.0], [4.0]]), np.array([0, 0]))
 
 

@@ -275,3 +275,29 @@ def test_losses_are_made_by_name_with_options():
 def test_a_loss_without_forward_says_so():
     with pytest.raises(NotImplementedError, match="Loss needs a per_sample method"):
         Loss().forward(np.zeros((1, 2)), np.zeros(1, int))
+
+
+@pytest.mark.parametrize("loss", [CrossEntropyLoss, HingeLoss, MSELoss])
+def test_without_reduction_there_is_a_loss_for_each_sample(loss):
+    rng = np.random.default_rng(0)
+    scores, labels, weight = rng.normal(size=(2, 3, 4)), rng.integers(0, 4, (2, 3)), rng.uniform(size=(2, 3))
+    each, total = loss(reduction="none"), loss(reduction="sum")
+    losses = each(scores, labels, weight)
+    alone = [[total(scores[i, j], labels[i, j]) * weight[i, j] for j in range(3)] for i in range(2)]
+    np.testing.assert_allclose(losses, alone, rtol=1e-12)
+    assert total(scores, labels, weight) == pytest.approx(losses.sum())
+    np.testing.assert_allclose(each.backward(), total.backward(), rtol=1e-12)
+
+
+def test_one_output_learns_numbers():
+    # Whole numbers are numbers where there is one output: 0 is not class 0 of one class.
+    for targets in (np.array([0, 1, 2]), np.array([0.0, 1, 2]), np.array([[0], [1], [2]])):
+        assert MSELoss()(np.zeros((3, 1)), targets) == pytest.approx(5 / 6)  # ½ (0 + 1 + 4) / 3
+
+
+def test_masked_entries_are_refused():
+    scores, labels = np.zeros((2, 3)), np.ma.array([0, 1], mask=[False, True])
+    with pytest.raises(InputError, match=r"targets has 1 masked entries, .* sample_weight 0"):
+        CrossEntropyLoss()(scores, labels)
+    with pytest.raises(InputError, match="scores has 2 masked entries"):
+        MSELoss()(np.ma.masked_less([[-1.0, 1], [-2, 3]], 0), np.zeros((2, 2)))
