@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import inspect
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+
+from mlp.arrays import Array
 
 
 class InputError(ValueError):
@@ -103,3 +105,34 @@ def check_unmasked(name: str, array: object) -> None:
             f"{name} has {int(np.ma.getmaskarray(array).sum())} masked entries, which would count as numbers; "
             f"leave these samples out, or give them sample_weight 0 and a value: array.filled(0)"
         )
+
+
+def check_state(state: Mapping[str, Array], own: Mapping[str, Array]) -> None:
+    """Raise ``InputError`` unless ``state`` has exactly the names and shapes of ``own``, and its integers."""
+    missing = [name for name in own if name not in state]
+    extra = [name for name in state if name not in own]
+    if missing or extra:
+        raise InputError(
+            "the parameters are of another architecture: "
+            + "; ".join(
+                f"{what} {', '.join(names)}"
+                for what, names in (("missing", missing), ("not in this network:", extra))
+                if names
+            )
+        )
+    for name, array in own.items():
+        _check_values(name, np.asarray(state[name]), array)
+
+
+def _check_values(name: str, given: Array, own: Array) -> None:
+    if given.dtype.kind not in "fiub":
+        raise InputError(f"{name} must be an array of real numbers, got {given.dtype}")
+    if given.shape != own.shape:
+        raise InputError(
+            f"the parameters are of another architecture: {name} has shape {given.shape}, this network needs "
+            f"{own.shape}"
+        )
+    if own.dtype.kind in "iu":
+        limits = np.iinfo(own.dtype)
+        if given.dtype.kind not in "iu" or np.any((given < limits.min) | (given > limits.max)):
+            raise InputError(f"{name} must hold integers from {limits.min} to {limits.max}, got {given.dtype}")

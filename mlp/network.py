@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from mlp.arrays import Array
-from mlp.checks import InputError, check_dtype, check_integer, check_unmasked
+from mlp.checks import InputError, check_dtype, check_integer, check_state, check_unmasked
 from mlp.functional import classify, sigmoid, softmax
 from mlp.initializers import Initializer
 from mlp.layers.assembly import (
@@ -25,7 +25,7 @@ from mlp.layers.base import Layer
 from mlp.layers.containers import Hook, Sequential
 from mlp.layers.summary import Text, find_non_finite, summarize
 from mlp.losses import Loss
-from mlp.parameter import ParameterVector, check_state
+from mlp.parameter import ParameterVector
 
 TASKS = ("classification", "regression", None)
 

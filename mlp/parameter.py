@@ -7,7 +7,7 @@ clipping is one norm, and a checkpoint is names over views.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -143,15 +143,7 @@ class ParameterVector:
         if not all(isinstance(p, Parameter) for p in given):
             raise InputError(f"parameters must be those of a network (network.parameters), got {parameters!r}")
         self.parameters = tuple({id(p): p for p in given}.values())
-        if not self.parameters:
-            raise InputError("no parameters: at least one layer with weights is needed")
-        for p in self.parameters:
-            if p.owner is not None:
-                raise InputError(f"parameter {p.name!r} belongs to another network already")
-        dtypes = {p.dtype for p in self.parameters} if dtype is None else {dtype}
-        if len(dtypes) > 1:
-            raise InputError(f"parameters differ in dtype: {', '.join(sorted(map(str, dtypes)))}; choose one")
-        self.dtype = dtypes.pop()
+        self.dtype = self._check(dtype)
         self.size = sum(p.size for p in self.parameters)
         step = ALIGNMENT // self.dtype.itemsize
         self.length = -(-self.size // step) * step
@@ -160,6 +152,18 @@ class ParameterVector:
             data[...] = p.data
             grad[...] = p.grad
             p.look_at(data, grad, self)
+
+    def _check(self, dtype: np.dtype[Any] | None) -> np.dtype[Any]:
+        """The dtype of the vector: the one asked for, or that of all parameters."""
+        if not self.parameters:
+            raise InputError("no parameters: at least one layer with weights is needed")
+        for p in self.parameters:
+            if p.owner is not None:
+                raise InputError(f"parameter {p.name!r} belongs to another network already")
+        dtypes = {p.dtype for p in self.parameters} if dtype is None else {dtype}
+        if len(dtypes) > 1:
+            raise InputError(f"parameters differ in dtype: {', '.join(sorted(map(str, dtypes)))}; choose one")
+        return dtypes.pop()
 
     def _take_in(self, rows: Array) -> None:
         self.rows = aligned_empty(rows.shape, rows.dtype)
@@ -225,31 +229,3 @@ class ParameterVector:
 
     def __repr__(self) -> str:
         return f"ParameterVector({len(self)} parameters, {self.size:,} numbers, {self.dtype})"
-
-
-def check_state(state: Mapping[str, Array], own: Mapping[str, Array]) -> None:
-    """Raise ``InputError`` unless ``state`` has exactly the names and shapes of ``own``, and its integers."""
-    missing = [name for name in own if name not in state]
-    extra = [name for name in state if name not in own]
-    if missing or extra:
-        raise InputError(
-            "the parameters are of another architecture: "
-            + "; ".join(
-                f"{what} {', '.join(names)}"
-                for what, names in (("missing", missing), ("not in this network:", extra))
-                if names
-            )
-        )
-    for name, array in own.items():
-        given = np.asarray(state[name])
-        if given.dtype.kind not in "fiub":
-            raise InputError(f"{name} must be an array of real numbers, got {given.dtype}")
-        if given.shape != array.shape:
-            raise InputError(
-                f"the parameters are of another architecture: {name} has shape {given.shape}, "
-                f"this network needs {array.shape}"
-            )
-        if array.dtype.kind in "iu":
-            limits = np.iinfo(array.dtype)
-            if given.dtype.kind not in "iu" or np.any((given < limits.min) | (given > limits.max)):
-                raise InputError(f"{name} must hold integers from {limits.min} to {limits.max}, got {given.dtype}")

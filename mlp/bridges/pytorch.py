@@ -21,10 +21,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mlp.arrays import Array
-from mlp.checks import InputError
+from mlp.checks import InputError, check_state
 from mlp.layers import BatchNorm, Linear
 from mlp.network import Network
-from mlp.parameter import Parameter, check_state
+from mlp.parameter import Parameter
 
 COUNTER = "num_batches_tracked"
 

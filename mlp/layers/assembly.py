@@ -68,16 +68,23 @@ def choose_initializers(body: Layer, init: str | Initializer | None) -> None:
     ``InputError`` for an unknown name.
     """
     leaves = [layer for layer in body.walk() if isinstance(layer, Linear) or not layer.children()]
-    activations = {kind: registered for registered, kind in ACTIVATIONS.items()}
+    is_auto = init is None or (isinstance(init, str) and init.lower() == "auto")
     for i, layer in enumerate(leaves):
         if not isinstance(layer, Linear) or (init is None and layer.weight_init is not None):
             continue
-        if init is not None and not (isinstance(init, str) and init.lower() == "auto"):
+        if is_auto:
+            layer.weight_init = for_activation(_following(leaves[i + 1 :]))
+        else:
             layer.weight_init = make_initializer(init) if isinstance(init, str) else init
-            continue
-        after = (a for a in leaves[i + 1 :] if isinstance(a, Linear) or type(a) in activations)
-        following = type(next(after, layer))
-        layer.weight_init = for_activation(activations.get(following, "Identity"))
+
+
+def _following(leaves: list[Layer]) -> str:
+    """The name of the activation that comes before the next Linear, or "Identity"."""
+    names = {kind: name for name, kind in ACTIVATIONS.items()}
+    for layer in leaves:
+        if isinstance(layer, Linear) or type(layer) in names:
+            return names.get(type(layer), "Identity")
+    return "Identity"
 
 
 def fold_batch_norm(body: Sequential) -> Sequential:

@@ -128,8 +128,8 @@ def check_scores(loss: Loss, scores: Array) -> Array:
         raise InputError(f"{type(loss).__name__}: scores need a class axis, got shape {scores.shape}")
     if scores.shape[-1] < loss.fewest_scores:
         raise InputError(
-            f"{type(loss).__name__}: one score a sample, one class, leaves nothing to choose from, got shape {scores.shape}; "
-            f"give the network an output for each class, or train one output with BinaryCrossEntropyLoss"
+            f"{type(loss).__name__}: one score a sample, one class, leaves nothing to choose from, got shape "
+            f"{scores.shape}; give the network an output a class, or train one output with BinaryCrossEntropyLoss"
         )
     return scores if scores.ndim == 2 else scores.reshape(-1, scores.shape[-1])
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mlp.arrays import Array
+from mlp.checks import check_state
 from mlp.layers.containers import Sequential
 from mlp.network import Network
 from mlp.optim.clipping import norm
@@ -19,7 +20,6 @@ from mlp.parallel.communicator import Communicator
 from mlp.parallel.pieces import pieces, placeholders
 from mlp.parallel.pipeline.partition import balanced_cuts, check_costs, check_cuts, check_stages
 from mlp.parallel.shared import SharedTraining
-from mlp.parameter import check_state
 
 
 class PipelineStage(SharedTraining):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mlp.arrays import Array, aligned_empty
-from mlp.checks import InputError
+from mlp.checks import InputError, check_state
 from mlp.efficiency.mixed_precision import MixedPrecision
 from mlp.losses import Loss
 from mlp.network import Network
@@ -20,7 +20,7 @@ from mlp.parallel.communicator import Communicator
 from mlp.parallel.data.replicated import DataParallel
 from mlp.parallel.pieces import pieces, placeholders
 from mlp.parallel.sharded.units import ShardedBody, Unit, divide
-from mlp.parameter import ParameterVector, check_state
+from mlp.parameter import ParameterVector
 from mlp.solver.evaluation import Outcome
 
 

@@ -23,7 +23,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from mlp.arrays import Array
-from mlp.checks import InputError, check_number
+from mlp.checks import InputError, check_number, check_state
 from mlp.network import Network
 from mlp.optim.base import Optimizer
 from mlp.optim.clipping import norm
@@ -31,7 +31,6 @@ from mlp.parallel.communicator import Communicator
 from mlp.parallel.pieces import pieces, placeholders
 from mlp.parallel.serial import SerialCommunicator
 from mlp.parallel.tensor.shard import ShardedLinear, gather_parts, take_part
-from mlp.parameter import check_state
 
 
 def parallel_layers(network: Network) -> list[ShardedLinear]:
