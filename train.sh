@@ -25,16 +25,32 @@ EOF
 
 names() { (cd "$1" && for file in *.yaml; do printf '%s ' "${file%.yaml}"; done); }
 
-folder=$(cd "$(dirname "$0")" && pwd)
+# Through links as well: the project is where this file itself lies.
+file=${BASH_SOURCE[0]}
+while [ -L "$file" ]; do
+    link=$(readlink "$file")
+    case "$link" in
+        /*) file=$link ;;
+        *) file=$(dirname "$file")/$link ;;
+    esac
+done
+folder=$(cd "$(dirname "$file")" && pwd)
 source "$folder/scripts/setup.sh"
 
-target=""
+# The known target that a person who wrote $1 most likely meant; nothing where no Python is there to compare.
+nearest() {
+    local python
+    python=$(find_python 2>/dev/null) || return 0
+    "$python" -c 'import difflib, sys; print(*difflib.get_close_matches(sys.argv[1][:100], sys.argv[2:], n=1))' "$@"
+}
+
+target=train
 if [ $# -gt 0 ] && [[ $1 != -* ]]; then
     target=$1
     shift
 fi
 case "$target" in
-    "")
+    train)
         case "${1:-}" in
             -h | --help)
                 text=$(usage)
@@ -69,15 +85,19 @@ case "$target" in
         ;;
     test) exec "$folder/scripts/test.sh" "$@" ;;
     *)
-        if [ -f "$folder/configs/experiments/$target.yaml" ]; then
+        # A name, and no path: ../configs/gelu is a file too.
+        if [[ $target != */* && -f $folder/configs/experiments/$target.yaml ]]; then
             prepare train
             exec "$PYTHON" "$folder/scripts/run_experiment.py" "$target" "$@"
-        elif [ -f "$folder/configs/$target.yaml" ]; then
+        elif [[ $target != */* && -f $folder/configs/$target.yaml ]]; then
             prepare train
             exec "$PYTHON" "$folder/scripts/run_mlp.py" --config "$folder/configs/$target.yaml" "$@"
         fi
-        echo "train.sh: unknown target '$target'; accepted: settings, report, benchmark, test," \
-            "$(names "$folder/configs")$(names "$folder/configs/experiments")" >&2
+        known="settings report benchmark test $(names "$folder/configs")$(names "$folder/configs/experiments")"
+        near=$(nearest "$target" $known)
+        hint=${near:+did you mean $near? }
+        if [ -f "$target" ]; then hint="a file is given with --config $target; "; fi
+        echo "train.sh: unknown target '$target'; ${hint}accepted: $known" >&2
         exit 2
         ;;
 esac

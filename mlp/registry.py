@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -41,6 +42,24 @@ class Registry(dict[str, Callable[..., Part]]):
     def known(self, name: str) -> str:
         """The spelling under which ``name`` is registered. Raises ``InputError`` if it is not."""
         return known_name(self.kind, name, self)
+
+    def options(self, name: str) -> frozenset[str]:
+        """The names of the arguments that make the part: what it can be told is a fact of its own."""
+        return frozenset(inspect.signature(self[self.known(name)]).parameters)
+
+    def default(self, name: str, option: str) -> Any:
+        """What the option is if it is not given; None if it has to be, or if there is no such option."""
+        parameter = inspect.signature(self[self.known(name)]).parameters.get(option)
+        return None if parameter is None or parameter.default is parameter.empty else parameter.default
+
+    def made_with(self, *given: str) -> list[str]:
+        """The names of the parts that need none but these arguments."""
+
+        def needed(name: str) -> set[str]:
+            parameters = inspect.signature(self[name]).parameters.values()
+            return {p.name for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD}
+
+        return [name for name in self if needed(name) <= set(given)]
 
     def make(self, name: str, *arguments: Any, **options: Any) -> Part:
         """A new part. Raises ``InputError`` for an unknown name, and for options that it lacks or does not have."""

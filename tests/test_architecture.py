@@ -52,7 +52,6 @@ AT_USE = {("solver", "plots")}
 # Package -> the one file that imports it, or None where the plan leaves that open.
 OPTIONAL = {
     "fissix": "grading/python2.py",
-    "jsonargparse": "run/options.py",
     "matplotlib": "plots/figure.py",
     "mpi4py": "parallel/mpi.py",
     "onnx": "bridges/onnx_export.py",
@@ -94,7 +93,6 @@ EXCEPTIONS: dict[str, set[str]] = {
         "layers/blocks.py",
         "network.py",
         "parallel/communicator.py",
-        "run/config.py",
         "scripts/parallel_benchmark/report.py",
     },
     "large functions": {

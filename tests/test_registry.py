@@ -55,6 +55,14 @@ def test_options_that_do_not_fit(shapes, arguments, options, message):
     assert str(error.value) == message
 
 
+def test_what_a_part_takes_is_read_from_what_makes_it(shapes):
+    shapes.register("Point")(tuple)
+    assert shapes.options("disc") == {"radius", "colour"}
+    assert (shapes.default("disc", "colour"), shapes.default("disc", "radius")) == ("red", None)
+    assert shapes.made_with("radius") == ["Circle", "Disc", "Point"]
+    assert shapes.made_with() == ["Point"]
+
+
 def test_the_nearest_name_in_its_own_spelling():
     assert nearest("RELO", ["ReLU", "GeLU"]) == "ReLU"
     assert nearest("x" * 10_000, ["ReLU", "GeLU"]) is None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -11,32 +10,20 @@ import numpy as np
 from mlp.checks import InputError
 from mlp.data import Dataset, class_weights, upsample
 from mlp.data.augmentation import Affine, AffineElastic, Compose, GaussianNoise, Mixup
-from mlp.data.preprocessing import PCA, Center, Decorrelate, Pipeline, Preprocessing, Standardize, Whiten
+from mlp.data.preprocessing import PCA, PREPROCESSINGS, Pipeline, Preprocessing
 from mlp.efficiency.mixed_precision import MixedPrecision
-from mlp.initializers import constant, normal
-from mlp.layers import (
-    BatchNorm,
-    Dropout,
-    Layer,
-    LayerNorm,
-    Linear,
-    LogSoftmax,
-    Recompute,
-    Residual,
-    RMSNorm,
-    make_activation,
-)
-from mlp.losses import Loss, make_loss
+from mlp.initializers import INITIALIZERS, Initializer, constant
+from mlp.layers import Dropout, Layer, Linear, LogSoftmax, Recompute, Residual, make_activation
+from mlp.losses import LOSSES, Loss
 from mlp.network import Network
-from mlp.optim import Optimizer, ReduceOnPlateau, WeightAverage, make_optimizer, make_schedule
+from mlp.optim import OPTIMIZERS, SCHEDULES, Optimizer, ReduceOnPlateau, WeightAverage, make_schedule
 from mlp.optim.regularizers import ElasticNet, MaxNorm
 from mlp.parameter import ParameterVector
-from mlp.run.config import MOVING, RunConfig
-from mlp.run.settings import shorten
+from mlp.registry import Registry
+from mlp.run.kinds import shorten
+from mlp.run.settings import MOVING, NORMALIZATIONS, RunConfig
 from mlp.solver.adversarial import FGSM, MaskSalient
 from mlp.solver.callbacks import Callback, EarlyStopping, LowerOnPlateau
-
-NORMALIZATIONS = {"BatchNorm": BatchNorm, "LayerNorm": LayerNorm, "RMSNorm": RMSNorm}
 
 
 def take_samples(config: RunConfig, train: Dataset, test: Dataset) -> tuple[Dataset, Dataset]:
@@ -70,72 +57,77 @@ def hold_out(config: RunConfig, train: Dataset, rng: np.random.Generator) -> tup
 
 def make_preprocessing(config: RunConfig) -> Preprocessing | None:
     """The configured map of the inputs, yet to be fitted on the training set; None for none."""
-    makers: dict[str, Callable[[], Preprocessing]] = {
-        "center": Center,
-        "standardize": Standardize,
-        "decorrelate": Decorrelate,
-        "whiten_pca": lambda: Whiten("pca"),
-        "whiten_zca": lambda: Whiten("zca"),
-    }
     steps: list[Preprocessing] = []
     if config.pca is not None:
         steps.append(PCA(config.pca))
     if config.preprocessing != "none":
-        steps.append(makers[config.preprocessing]())
+        steps.append(PREPROCESSINGS.make(config.preprocessing))
     return Pipeline(*steps) if steps else None
 
 
 def make_network(config: RunConfig, in_features: int, out_features: int, rng: np.random.Generator) -> Network:
-    """Hidden layers of the configured widths (Linear, normalisation, activation, dropout), and a last Linear."""
-    layers: list[Layer] = []
-    weight_init, bias_init = normal(config.init_std), constant(config.init_bias)
+    """The hidden layers of the configured widths, and a last Linear."""
     widths = [in_features, *config.hidden]
+    if config.residual and all(a != b for a, b in pairwise(widths)):
+        raise InputError(
+            f"residual: got True; accepted: false unless a hidden layer keeps its width, here "
+            f"{shorten('-'.join(map(str, widths)))}"
+        )
     try:
         # A standard deviation that is too large for the dtype shows up as a loss that is not finite.
         with np.errstate(over="ignore"):
-            for a, b in pairwise(widths):
-                hidden: list[Layer] = [Linear(a, b, weight_init=weight_init, bias_init=bias_init)]
-                if config.normalization != "none":
-                    hidden.append(NORMALIZATIONS[config.normalization](b))
-                hidden.append(make_activation(config.activation))
-                if config.dropout:
-                    hidden.append(Dropout(config.dropout))
-                if config.recompute:
-                    hidden = [Recompute(*hidden)]
-                layers += [Residual(*hidden)] if config.residual and a == b else hidden
-            layers.append(Linear(widths[-1], out_features, weight_init=weight_init))
+            layers = [layer for a, b in pairwise(widths) for layer in _make_hidden(config, a, b)]
+            layers.append(Linear(widths[-1], out_features))
             if config.loss == "NLL":
                 layers.append(LogSoftmax())
-            init = None if config.init == "normal" else config.init
-            return Network(*layers, rng=rng, init=init, dtype=config.dtype)
+            return Network(*layers, rng=rng, init=_make_init(config), dtype=config.dtype)
     except (MemoryError, ValueError, OverflowError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"hidden: got {shorten(config.hidden)}; accepted: what fits into memory") from None
 
 
+def _make_hidden(config: RunConfig, a: int, b: int) -> list[Layer]:
+    """One hidden layer, of width b: Linear, normalisation, activation, dropout, and what is put around them."""
+    hidden: list[Layer] = [Linear(a, b, bias_init=constant(config.init_bias))]
+    if config.normalization != "none":
+        hidden.append(NORMALIZATIONS.make(config.normalization, b))
+    hidden.append(make_activation(config.activation))
+    if config.dropout:
+        hidden.append(Dropout(config.dropout))
+    if config.recompute:
+        hidden = [Recompute(*hidden)]
+    return [Residual(*hidden)] if config.residual and a == b else hidden
+
+
+def _make_init(config: RunConfig) -> str | Initializer:
+    """What draws the weights of every Linear, or "auto", for which the network looks at what follows each."""
+    if config.init == "auto":
+        return config.init
+    options = {"std": config.init_std} if "std" in INITIALIZERS.options(config.init) else {}
+    return INITIALIZERS.make(config.init, **options)
+
+
 def make_configured_loss(config: RunConfig, train: Dataset | None = None) -> Loss:
     """The configured loss, averaged over the batch. Class weights come from the training set."""
-    options: dict[str, Any] = {}
-    if config.loss in ("Hinge", "CrammerSinger"):
-        options["margin"] = config.margin
-    if config.label_smoothing:
-        options["label_smoothing"] = config.label_smoothing
+    options = _options_for(LOSSES, config.loss, config)
     if config.class_weights and train is not None:
         options["class_weight"] = class_weights(train.labels, train.num_classes)
-    return make_loss(config.loss, **options)
+    return LOSSES.make(config.loss, **options)
 
 
 def make_configured_optimizer(config: RunConfig, parameters: ParameterVector) -> Optimizer:
     """The configured optimizer over these parameters."""
-    options: dict[str, Any] = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
-    if config.optimizer == "SGD":
-        options |= {"momentum": config.momentum, "dampening": config.dampening, "nesterov": config.nesterov}
-    elif config.optimizer == "RMSProp":
-        options["momentum"] = config.momentum
-    elif config.optimizer in ("Adam", "AdamW"):
+    options = _options_for(OPTIMIZERS, config.optimizer, config) | {"lr": config.lr}
+    if "betas" in OPTIMIZERS.options(config.optimizer):
         options["betas"] = (config.beta1, config.beta2)
-    return make_optimizer(config.optimizer, parameters, **options)
+    return OPTIMIZERS.make(config.optimizer, parameters, **options)
+
+
+def _options_for(registry: Registry[Any], name: str, config: RunConfig) -> dict[str, Any]:
+    """The settings that the part of this name takes, as its constructor says."""
+    settings = config.as_dict()
+    return {option: settings[option] for option in registry.options(name) if option in settings}
 
 
 def make_step_options(config: RunConfig, network: Network, loss: Loss, train: Dataset) -> dict[str, Any]:
@@ -161,10 +153,11 @@ def make_step_options(config: RunConfig, network: Network, loss: Loss, train: Da
 def _make_schedule(config: RunConfig, samples: int) -> Any:
     steps_per_epoch = -(-samples // (config.batch_size or samples))
     decay_steps = max(round(config.decay_epochs * steps_per_epoch), 1)
+    takes = SCHEDULES.options(config.schedule)
     options: dict[str, Any] = {}
-    if config.schedule == "step_decay":
+    if "every" in takes:
         options = {"every": decay_steps, "factor": config.decay_factor}
-    elif config.schedule == "exponential":
+    elif "factor" in takes:
         options = {"factor": config.decay_factor ** (1 / decay_steps)}
     warmup_steps = round(config.warmup_epochs * steps_per_epoch)
     total = config.epochs * steps_per_epoch
@@ -172,7 +165,7 @@ def _make_schedule(config: RunConfig, samples: int) -> Any:
         raise InputError(
             f"warmup_epochs: got {config.warmup_epochs:g}; accepted: less than the {config.epochs} epochs"
         )
-    return make_schedule(config.schedule, config.learning_rate, total, warmup_steps=warmup_steps, **options)
+    return make_schedule(config.schedule, config.lr, total, warmup_steps=warmup_steps, **options)
 
 
 def _make_transforms(config: RunConfig, network: Network, loss: Loss, train: Dataset) -> list[Any]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlp.checks import InputError
 from mlp.run.config import RunConfig, read_config
 from mlp.run.options import parse_arguments
-from mlp.run.run import RunResult, check_resume, check_same_run, run
+from mlp.run.run import FINAL, RunResult, check_resume, check_same_run, run
 from mlp.solver.loop import NotFinite
 
 if TYPE_CHECKING:
@@ -38,7 +41,7 @@ def main(arguments: Sequence[str], program: str, *, progress: bool = True) -> in
         say(f"{program}: {error}", file=sys.stderr)
         return 2
     except NotFinite as error:
-        say(f"{program}: training diverged: {error}", file=sys.stderr)
+        say(f"{program}: training diverged: {error}; {advise(config)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt as error:
         say(f"\n{program}: {str(error) or 'interrupted'}", file=sys.stderr)
@@ -65,11 +68,27 @@ def read_arguments(arguments: Sequence[str], program: str) -> tuple[RunConfig, P
     config, options = parse_arguments(arguments, program, DESCRIPTION)
     if options["resume"] is None:
         return config, None
-    folder = Path(options["resume"])
+    folder = Path(options["resume"]).expanduser()
     stored = read_config(check_resume(folder))
+    check_not_diverged(folder, stored)
     config, _ = parse_arguments(arguments, program, DESCRIPTION, base=stored)
     check_same_run(stored, config)
     return config, folder
+
+
+def check_not_diverged(folder: Path, config: RunConfig) -> None:
+    """Raise ``InputError`` if the run in ``folder`` diverged, which it would do again, step for step."""
+    final: object = None
+    with suppress(OSError, ValueError):
+        final = json.loads((folder / FINAL).read_text(encoding="utf-8"))
+    if isinstance(final, dict) and final.get("status") == "diverged":
+        raise InputError(f"resume: {folder} diverged at step {final.get('step')}; {advise(config)}")
+
+
+def advise(config: RunConfig) -> str:
+    """What to do about a run that diverged."""
+    options = f"--learning_rate {config.lr / 4:.3g}" + ("" if config.clip_norm else " or --clip_norm 1")
+    return f"resumed, it would diverge again: start a new run, for example with {options}"
 
 
 def describe_start(config: RunConfig, folder: Path | None) -> str:
@@ -83,7 +102,19 @@ def describe_result(result: RunResult) -> str:
     """The closing table."""
     final = result.final
     lines = ["", f"{'':10}{'loss':>10}{'accuracy':>12}"]
-    for split in ("train", "test"):
-        loss, accuracy = final[f"final_{split}_loss"], final[f"final_{split}_accuracy"]
-        lines.append(f"{split:10}{loss:>10.4f}{100 * accuracy:>10.2f} %")
-    return "\n".join([*lines, "", f"run folder: {result.folder}"])
+    for split in ("train", "validation", "test"):
+        if f"final_{split}_loss" in final:
+            loss, accuracy = final[f"final_{split}_loss"], final[f"final_{split}_accuracy"]
+            lines.append(f"{split:10}{loss:>10.4f}{100 * accuracy:>10.2f} %")
+    lines += ["the network as it is now; train numbers above are means over an epoch in which it changed", ""]
+    lines += [f"stopped early: {final['stopped']}"] if final.get("stopped") else []
+    return "\n".join([*lines, f"run folder: {result.folder}", *describe_tracking(result.folder)])
+
+
+def describe_tracking(folder: Path) -> list[str]:
+    """How to see what Weights & Biases has of the run, if that was recorded offline."""
+    runs = sorted(folder.glob("wandb/offline-run-*"), key=lambda path: path.name)
+    if not runs:
+        return []
+    run = shlex.quote(str(runs[-1]))
+    return [f"look at it:  wandb leet {run}", f"upload it:   wandb sync {run}"]

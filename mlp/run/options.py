@@ -1,19 +1,19 @@
-"""The settings of a run as command-line options. The only file that imports jsonargparse, and only at use."""
+"""The settings of a run as command-line options."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import difflib
-import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from mlp.checks import InputError
-from mlp.run.config import SETTINGS, RunConfig, read_config
-from mlp.run.settings import shorten
+from mlp.registry import nearest
+from mlp.run.config import ALIASES, read_settings
+from mlp.run.kinds import plain, shorten
+from mlp.run.settings import SETTINGS, TOPICS, RunConfig
 
 
 def parse_arguments(
@@ -24,74 +24,80 @@ def parse_arguments(
     They are those of ``base`` (the defaults), changed by ``--config FILE`` (repeatable, later files win), changed
     by the options. Raises ``InputError`` for an unknown key, a wrong type or a value out of range.
     """
-    from jsonargparse import ArgumentError, ArgumentParser
+    given = _split(arguments, program, description)
+    values: dict[str, Any] = {}
+    for file in given.pop("config", []):
+        values |= read_settings(Path(file))
+    resume = given.pop("resume", None)
+    values |= {name: SETTINGS[name].check(name, SETTINGS[name].read(text)) for name, text in given.items()}
+    return dataclasses.replace(base or RunConfig(), **values), {"resume": resume}
 
-    base = base or RunConfig()
-    parser = ArgumentParser(prog=program, description=description, exit_on_error=False, allow_abbrev=False)
-    parser.add_argument("--config", action="append", type=str, help="YAML file with settings; may be repeated")
-    parser.add_argument("--resume", type=str, help="folder of a run to continue")
-    for f in dataclasses.fields(RunConfig):
-        parser.add_argument(
-            f"--{f.name}",
-            type=_parse_list if f.name == "hidden" else _TYPES[str(f.type)],
-            default=argparse.SUPPRESS,
-            help=f"{f.metadata['help']} ({f.metadata['accepted']}; default: {getattr(base, f.name)!r})",
-        )
+
+class _Parser(argparse.ArgumentParser):
+    """Leaves it to the caller to say what is wrong."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(message)
+
+
+def _make_parser(program: str, description: str) -> argparse.ArgumentParser:
+    """An option for each setting, by topic. All values are texts: the settings know how to read them."""
+    parser = _Parser(
+        prog=program,
+        usage="%(prog)s [--config FILE] [--resume FOLDER] [--SETTING VALUE ...]",
+        description=description,
+        argument_default=argparse.SUPPRESS,
+        exit_on_error=False,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--config", action="append", metavar="FILE", help="YAML file with settings; may be repeated"
+    )
+    parser.add_argument("--resume", metavar="FOLDER", help="folder of a run to continue")
+    group = parser.add_argument_group()
+    aliases = {name: alias for alias, name in ALIASES.items()}
+    for name, known in SETTINGS.items():
+        if name in TOPICS:
+            group = parser.add_argument_group(TOPICS[name])
+        names = [f"--{n}" for n in (name, aliases.get(name)) if n]
+        needs = "".join(f"; only if {need.words()}" for need in known.needs)
+        text = f"{known.help} ({known.accepted()}; default: {plain(known.default)}{needs})"
+        group.add_argument(*names, metavar=known.kind, help=text.replace("%", "%%"))
+    return parser
+
+
+def _split(arguments: Sequence[str], program: str, description: str) -> dict[str, Any]:
+    """The options that are given, as texts by name."""
+    parser = _make_parser(program, description)
     try:
-        namespace = vars(parser.parse_args(list(arguments)))
-    except ArgumentError as error:
-        raise InputError(_one_line(str(error))) from None
-    for file in namespace["config"] or []:
-        base = read_config(Path(file), base)
-    given = {name: namespace[name] for name in SETTINGS if name in namespace}
-    return dataclasses.replace(base, **given), {"resume": namespace["resume"]}
+        namespace, rest = parser.parse_known_args(_join_negative(arguments))
+    except argparse.ArgumentError as error:
+        name = (error.argument_name or "").split("/")[0].lstrip("-")
+        raise InputError(f"{name}: {error.message}; accepted: {_accepted(name)}") from None
+    if rest:
+        names = [*SETTINGS, *ALIASES, "config", "resume", "help"]
+        wrong = rest[0].split("=")[0].lstrip("-")
+        near = nearest(wrong, names)
+        hint = f"did you mean {near}?" if near else f"accepted: {', '.join(names)}"
+        raise InputError(f"unknown setting {shorten(wrong)}; {hint}")
+    given = vars(namespace)
+    for name, value in given.items():
+        if value == "" or value == [""]:
+            raise InputError(f"{name}: got ''; accepted: {_accepted(name)}")
+    return given
 
 
-def _parse_list(text: Any) -> Any:
-    """The list meant by "256,128", "[256, 128]", "256", "[]", or by what YAML has read; else ``text`` itself."""
-    if isinstance(text, str) and re.fullmatch(r"\[?[\d\s,]*\]?", text.strip()):
-        return [int(n) for n in re.findall(r"\d+", text)]
-    return [text] if isinstance(text, int) else text
+def _accepted(name: str) -> str:
+    return SETTINGS[name].accepted() if name in SETTINGS else "a path"
 
 
-def _parse_float(text: Any) -> Any:
-    """The finite number that ``text`` spells; else ``text`` itself, which ``RunConfig`` then refuses."""
-    try:
-        number = float(text)
-    except (ValueError, OverflowError):
-        return text
-    return number if math.isfinite(number) else text
-
-
-def _parse_optional_float(text: Any) -> Any:
-    """The same, and None for null."""
-    return None if text in (None, "null", "None", "none") else _parse_float(text)
-
-
-_TYPES: Mapping[str, Any] = {
-    "int": int,
-    "int | None": int | None,
-    "float": _parse_float,
-    "float | None": _parse_optional_float,
-    "str": str,
-    "str | None": str | None,
-    "bool": bool,
-}
-
-
-def _one_line(message: str) -> str:
-    """jsonargparse's complaint in this project's words: the key, the value, what is accepted."""
-    fields = {f.name: f for f in dataclasses.fields(RunConfig)}
-    known = [*fields, "config", "resume"]
-    wrong = re.search(r'(?:Parser key "|argument --)(\w+)', message)
-    if wrong and wrong[1] in fields:
-        value = re.search(r"(?:Got value|Given value): (.*)", message)
-        got = f"got {shorten(value[1])}" if value else " ".join(message.split(":", 1)[-1].split())
-        return f"{wrong[1]}: {got}; accepted: {fields[wrong[1]].metadata['accepted']}"
-    unknown = re.search(r"unrecognized arguments: (.*)", message) or re.search(r"Option '(\w+)'", message)
-    if unknown:
-        key = unknown[1].split("=")[0].split()[0].lstrip("-")
-        near = difflib.get_close_matches(key, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"accepted: {', '.join(known)}"
-        return f"unknown setting {key!r}; {hint}"
-    return " ".join(message.split())
+def _join_negative(arguments: Sequence[str]) -> list[str]:
+    """--name -1e-3 as --name=-1e-3: up to Python 3.13 argparse takes such a number for an option."""
+    joined: list[str] = []
+    for argument in arguments:
+        is_value = re.match(r"-[\d.]", argument) and joined and re.fullmatch(r"--\w+", joined[-1])
+        if is_value:
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined

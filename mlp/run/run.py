@@ -29,7 +29,7 @@ from mlp.run.building import (
     make_step_options,
     take_samples,
 )
-from mlp.run.config import RunConfig
+from mlp.run.config import MAY_CHANGE, RunConfig
 from mlp.run.dividing import check_ranks, make_model
 from mlp.run.record import CHECKPOINT, Checkpoints, LocalRecord
 from mlp.run.tracking import WandbMirror
@@ -45,11 +45,6 @@ if TYPE_CHECKING:
 
 CONFIG, ENVIRONMENT, FINAL, CURVES = "config.yaml", "environment.json", "final.json", "curves.png"
 PREPROCESSING = "preprocessing.npz"
-# A resumed run may go on for longer and be watched differently; anything else would make it another run.
-MAY_CHANGE = (
-    "epochs", "tracking", "project", "group", "checkpoint_seconds", "data_parallel", "tensor_parallel",
-    "pipeline_stages", "microbatches", "pipeline_schedule", "shard",
-)  # fmt: skip
 
 
 @dataclass

@@ -263,7 +263,7 @@ def test_other_exceptions_are_not_hidden(config, tmp_path):
 
 
 def test_importing_mlp_needs_numpy_alone():
-    extras = {"matplotlib", "wandb", "tqdm", "jsonargparse", "yaml", "torch", "sklearn"}
+    extras = {"matplotlib", "wandb", "tqdm", "yaml", "torch", "sklearn"}
     code = f"import sys, mlp; print({extras} & set(sys.modules) or 'none')"
     assert wait(launch("-c", code)) == (0, "none\n", "")
 

@@ -7,14 +7,13 @@ import json
 from pathlib import Path
 
 from mlp.checks import InputError
-from mlp.run.config import RunConfig
+from mlp.run.config import RECORD, RunConfig
+from mlp.run.kinds import plain
 
 # A part of every key. Raise it when the same settings begin to give other results or other records, a changed
 # default of RunConfig included: then runs of before are left alone, and are not taken for runs of now.
 FORMAT = 1
 ROOT = Path("runs") / "report"
-# Settings that no result depends on.
-WITHOUT_EFFECT = ("output", "tracking", "project", "group", "checkpoint_seconds")
 
 
 def run_key(config: RunConfig) -> str:
@@ -25,9 +24,7 @@ def run_key(config: RunConfig) -> str:
     """
     default = RunConfig().as_dict()
     settings = {
-        name: value
-        for name, value in config.as_dict().items()
-        if name not in WITHOUT_EFFECT and value != default[name]
+        name: value for name, value in config.as_dict().items() if name not in RECORD and value != default[name]
     }
     text = json.dumps({"format": FORMAT, "settings": settings}, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:10]
@@ -36,10 +33,10 @@ def run_key(config: RunConfig) -> str:
 def run_name(config: RunConfig) -> str:
     """CE-ReLU-128-learning_rate0.1-seed2022: for people; only the key behind it must be unique."""
     parts = [config.loss, config.activation, "-".join(map(str, config.hidden))[:60] or "linear"]
-    default = RunConfig()
+    default, settings = RunConfig().as_dict(), config.as_dict()
     for name in ("batch_size", "learning_rate", "momentum", "weight_decay"):
-        value = getattr(config, name)
-        parts += [f"{name}{value:g}"] if value != getattr(default, name) else []
+        value = settings[name]
+        parts += [f"{name}{plain(value)}"] if value != default[name] else []
     return "-".join([*parts, f"seed{config.seed}"])
 
 
@@ -54,6 +51,6 @@ def check_same_key(stored: RunConfig, config: RunConfig, path: Path) -> None:
         changed = ", ".join(
             f"{name} {old!r} instead of {new!r}"
             for name, (old, new) in stored.changes(config).items()
-            if name not in WITHOUT_EFFECT
+            if name not in RECORD
         )
         raise InputError(f"{path}: the settings of another run: {changed}")

@@ -151,7 +151,7 @@ def stability_text(groups: Groups, results: Mapping[str, Sequence[Result]]) -> s
             c = run.config
             text += (
                 f"\n- {name}: {'-'.join(map(str, c.hidden)) or 'no hidden layer'}, {c.activation}, {c.loss}, batch "
-                f"size {c.batch_size}, learning rate {c.learning_rate:g}, momentum {c.momentum:g}, weight decay "
+                f"size {c.batch_size}, learning rate {c.lr:g}, momentum {c.momentum:g}, weight decay "
                 f"{c.weight_decay:g}, seed {c.seed}: loss not finite at step {diverged_at(run)}"
             )
     saturated = saturation(groups)

@@ -138,7 +138,7 @@ def recipe(base: RunConfig, origin: Provenance) -> str:
     return (
         f"Two architectures (784–128–10 and 784–256–128–10) × three losses × three activations × "
         f"{count(origin.seeds, 'seed')}, {count(base.epochs, 'epoch')} each, on {samples} training images of "
-        f"MNIST. SGD with learning rate {base.learning_rate:g}, momentum {base.momentum:g}, weight decay "
+        f"MNIST. SGD with learning rate {base.lr:g}, momentum {base.momentum:g}, weight decay "
         f"{base.weight_decay:g}, batches of {base.batch_size}. Inputs are (pixel − 128) / 255; weights start from "
         f"N(0, {base.init_std:g}²), biases at 0; arithmetic is {base.dtype}.\n\n"
         f"- **CE**: −log softmax(o)[y], mean over the batch\n"

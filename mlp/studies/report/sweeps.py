@@ -32,7 +32,7 @@ class Axis:
 AXES = [
     Axis("batch-size", "batch size", lambda c: c.batch_size or math.inf),
     Axis("hidden-size", "hidden neurons", lambda c: sum(c.hidden)),
-    Axis("learning-rate", "learning rate", lambda c: c.learning_rate),
+    Axis("learning-rate", "learning rate", lambda c: c.lr),
     Axis("weight-decay", "weight decay", lambda c: c.weight_decay),
     Axis("momentum", "momentum", lambda c: c.momentum),
 ]
