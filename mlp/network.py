@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
-from typing import Any, Self
+from typing import Any, Self, overload
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
 from mlp.arrays import Array
-from mlp.checks import InputError, check_dtype, check_integer, check_state, check_unmasked
-from mlp.functional import classify, sigmoid, softmax
+from mlp.checks import check_dtype, check_state
 from mlp.initializers import Initializer
 from mlp.layers.assembly import (
     check_places,
@@ -23,14 +21,13 @@ from mlp.layers.assembly import (
 )
 from mlp.layers.base import Layer
 from mlp.layers.containers import Hook, Sequential
+from mlp.layers.predictor import Predictor
 from mlp.layers.summary import Text, find_non_finite, summarize
 from mlp.losses import Loss
 from mlp.parameter import ParameterVector
 
-TASKS = ("classification", "regression", None)
 
-
-class Network:
+class Network(Predictor):
     """y = f_n(... f_2(f_1(x))) for layers f_1 ... f_n, each with its backward pass.
 
         net = Network(Linear(784, 128), ReLU(), Linear(128, 10), rng=2022)
@@ -72,17 +69,6 @@ class Network:
         choose_initializers(self.body, init)
         if rng is not None or init is not None:
             self.body.reset_parameters(np.random.default_rng(rng))
-
-    @property
-    def task(self) -> str | None:
-        """What the scores are: those of classes ("classification"), numbers ("regression"), or not known (None)."""
-        return self._task
-
-    @task.setter
-    def task(self, task: str | None) -> None:
-        if task not in TASKS:
-            raise InputError(f"Network: task must be 'classification', 'regression' or None, got {task!r}")
-        self._task = task
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -166,70 +152,24 @@ class Network:
         ``accumulate`` adds to the gradients that are there. ``summed`` makes them those of the sum over the samples
         where the loss is a mean, so that several batches add up; ``scale`` multiplies them. The loss stays as is.
         """
-        if self.task is None:
+        if self._task is None:
             self.task = "classification" if loss.is_classification(targets) else "regression"
+        if not self.training:
+            with self.mode(training=True):
+                return self.training_step(
+                    x, targets, loss, sample_weight=sample_weight, scale=scale, accumulate=accumulate, summed=summed
+                )
         if not accumulate:
             self.parameters.zero_grad()
-        with self.mode(training=True):
-            scores = self.forward(x)
-            value = loss.forward(scores, targets, sample_weight)
-            grad_scores = loss.backward()
-            if summed and loss.reduction != "sum":
-                scale *= loss.weight
-            if scale != 1:
-                grad_scores *= grad_scores.dtype.type(scale)
-            self.backward(grad_scores)
+        scores = self.body.forward(self._as_input(x))
+        value = loss.forward(scores, targets, sample_weight)
+        grad_scores = loss.backward()
+        if summed and loss.reduction != "sum":
+            scale *= loss.weight
+        if scale != 1:
+            grad_scores *= grad_scores.dtype.type(scale)
+        self.body.backward_parameters(grad_scores)
         return value, scores
-
-    def evaluation_step(self, x: Array) -> Array:
-        """Scores of a batch in evaluation mode; nothing of the network changes, so threads may call it at once."""
-        return self._for_use().forward(self._as_input(x))
-
-    def scores(self, x: Array, batch_size: int = 1000) -> Array:
-        """What ``forward`` gives in evaluation mode, in batches: memory stays small for any number of rows.
-
-        Nothing of the network changes, so threads may call it at once.
-        """
-        x = self._as_input(x)
-        batch_size = check_integer("batch_size", batch_size, 1)
-        forward = self._for_use().forward
-        if x.ndim <= 1 or len(x) <= batch_size:
-            return forward(x)
-        return np.concatenate([forward(x[i : i + batch_size]) for i in range(0, len(x), batch_size)])
-
-    def _for_use(self) -> Sequential:
-        """The same layers with the same weights in evaluation mode, remembering nothing in this network."""
-        twin = self.body.tied().eval()
-        own = dict(zip(twin.walk(), self.body.walk(), strict=True))
-        for copy, original in own.items():
-            if isinstance(copy, Sequential) and isinstance(original, Sequential):
-                copy.forward_hooks = [partial(_tell, hook, own) for hook in original.forward_hooks]
-        return twin
-
-    def predict(self, x: Array) -> NDArray[np.intp]:
-        """What the network was trained to say of x (..., in_features).
-
-        For classes (``task`` "classification") the class of the largest score of each row, (...): of a single
-        score 1 where it is above 0, else 0. For numbers ("regression") the scores, (..., out_features). A network
-        with several outputs that was not trained, and was not told its task, is taken to choose between classes.
-
-        Raises ``InputError`` for a single output and no task.
-        """
-        if self.task is None and self.out_features == 1:
-            raise InputError(
-                "Network: one output may be a number or the score of a class; set network.task to 'regression' or "
-                "'classification', or call network.scores"
-            )
-        scores = self.scores(x)
-        return scores if self.task == "regression" else classify(scores)
-
-    def predict_proba(self, x: Array) -> Array:
-        """softmax of the scores, (..., classes): probabilities if the network was trained with cross-entropy.
-
-        Of a single score its sigmoid, (..., 1): the probability of class 1, after binary cross-entropy.
-        """
-        scores = self.scores(x)
-        return sigmoid(scores) if scores.shape[-1] == 1 else softmax(scores)
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
@@ -284,19 +224,6 @@ class Network:
         """A table of the layers with their output shapes and parameter counts; a shared parameter counts once."""
         return summarize(self.body, self.dtype, batch_size)
 
-    def _as_input(self, x: Array) -> Array:
-        if not isinstance(x, np.ndarray):
-            try:
-                x = np.asarray(x)
-            except ValueError as error:
-                raise InputError(f"Network: the input is not an array: {error}") from None
-        check_unmasked("Network: the input", x)
-        if x.dtype != self.dtype:
-            if x.dtype.kind not in "fiub":
-                raise InputError(f"Network: the input must be an array of real numbers, got {x.dtype}")
-            x = x.astype(self.dtype)
-        return x
-
     def __call__(self, x: Array) -> Array:
         return self.forward(x)
 
@@ -306,14 +233,14 @@ class Network:
     def __len__(self) -> int:
         return len(self.layers)
 
-    def __getitem__(self, index: int) -> Layer:
-        return self.layers[index]
+    @overload
+    def __getitem__(self, index: int) -> Layer: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequential: ...
+    def __getitem__(self, index: int | slice) -> Layer:
+        """One layer; of a slice a Sequential of the same layers, with the same parameters."""
+        return self.body[index]
 
     def __repr__(self) -> str:
         inner = "".join(f"    {layer!r},\n" for layer in self.layers)
         return f"Network(\n{inner})"
-
-
-def _tell(hook: Hook, originals: dict[Layer, Layer], layer: Layer, y: Array) -> None:
-    """Call a hook with the layer that its owner knows, in place of the copy of it that computes."""
-    hook(originals[layer], y)

@@ -54,6 +54,7 @@ class Loss:
     takes_soft_labels = False
     # The fewest scores a sample: to choose between classes takes two.
     fewest_scores = 1
+    class_weight: tuple[float, ...] | None = None
 
     def __init__(self, reduction: str = "mean") -> None:
         if reduction not in self.reductions:
@@ -68,9 +69,9 @@ class Loss:
         """l_i and dl_i/ds_i, (N,) and (N, K), for scores s (N, K) and targets (N,) or (N, K)."""
         raise NotImplementedError(f"{type(self).__name__} needs a per_sample method")
 
-    def importance(self, s: Array, targets: Array) -> Array | None:
-        """What w_i counts in ``weight`` besides itself, (N,): for class weights, which are part of l_i."""
-        return None
+    def importance(self, s: Array, targets: Array) -> Array:
+        """With class weights, which are part of l_i: what w_i counts in ``weight`` besides itself, (N,)."""
+        raise NotImplementedError(f"{type(self).__name__} has no class weights")
 
     def forward(self, scores: Array, targets: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
         """The loss of these scores: a float, or with reduction "none" an array."""
@@ -79,7 +80,7 @@ class Loss:
         losses, gradient = self.per_sample(s, t)
         if self.reduction == "element_mean":
             losses, gradient = losses / s.shape[1], gradient / s.shape[1]
-        share = self.importance(s, t)
+        share = None if self.class_weight is None else self.importance(s, t)
         if sample_weight is None:
             self.weight = float(len(s) if share is None else share.sum())
             self.total = float(losses.sum(dtype=np.float64))
@@ -123,7 +124,8 @@ def check_scores(loss: Loss, scores: Array) -> Array:
     if not isinstance(scores, np.ndarray) or scores.dtype.kind != "f":
         kind = scores.dtype if isinstance(scores, np.ndarray) else type(scores).__name__
         raise InputError(f"{type(loss).__name__}: scores must be a floating-point array, got {kind}")
-    check_unmasked(f"{type(loss).__name__}: scores", scores)
+    if type(scores) is not np.ndarray:
+        check_unmasked(f"{type(loss).__name__}: scores", scores)
     if scores.ndim < 1 or scores.shape[-1] < 1:
         raise InputError(f"{type(loss).__name__}: scores need a class axis, got shape {scores.shape}")
     if scores.shape[-1] < loss.fewest_scores:
@@ -139,7 +141,8 @@ def check_targets(loss: Loss, scores: Array, targets: ArrayLike) -> Array:
 
     Raises ``InputError`` for other shapes, and for targets that are not real numbers.
     """
-    check_unmasked(f"{type(loss).__name__}: targets", targets)
+    if type(targets) is not np.ndarray:
+        check_unmasked(f"{type(loss).__name__}: targets", targets)
     t = np.asarray(targets)
     if t.dtype.kind not in "fiub":
         raise InputError(

@@ -8,11 +8,9 @@ import numpy as np
 
 from mlp.arrays import Array
 from mlp.checks import InputError, check_number
-from mlp.functional import check_labels
+from mlp.functional import check_labels, find_no_distribution
 from mlp.losses.base import Loss, check_weights, register_loss
 
-# How far the sum of a distribution may be from 1: rounding in float32, over thousands of classes.
-SUM_TOLERANCE = 1e-4
 # How far above 0 rounding may lift a log-probability; scores that are none are soon larger.
 LOG_TOLERANCE = 1e-2
 
@@ -56,10 +54,8 @@ class CategoricalLoss(Loss):
             q *= self._class_weights(K).astype(s.dtype)
         return q
 
-    def importance(self, s: Array, targets: Array) -> Array | None:
+    def importance(self, s: Array, targets: Array) -> Array:
         """The class weight of each sample, as t_i · c: a weighted mean divides by their sum."""
-        if self.class_weight is None:
-            return None
         c = self._class_weights(s.shape[1])
         importance: Array = c[targets] if targets.ndim == 1 else targets @ c
         return importance
@@ -74,16 +70,13 @@ class CategoricalLoss(Loss):
 
 
 def check_distributions(loss: Loss, targets: Array) -> Array:
-    """The targets (N, K). Raises ``InputError`` unless each row is finite, >= 0, and sums to 1 within 1e-4."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        sums, smallest = targets.sum(axis=1), targets.min(axis=1)
-    wrong = ~((smallest >= 0) & (np.abs(sums - 1) <= SUM_TOLERANCE))
-    if wrong.any():
-        i = int(wrong.argmax())
+    """The targets (N, K). Raises ``InputError`` unless each row is finite, >= 0, and sums to 1 within rounding."""
+    wrong = find_no_distribution(targets)
+    if wrong is not None:
         raise InputError(
             f"{type(loss).__name__}: targets of the scores' shape are distributions over the classes, numbers of "
-            f"at least 0 with sum 1 (within {SUM_TOLERANCE:g}); row {i} has sum {sums[i]:g} and smallest entry "
-            f"{smallest[i]:g}"
+            f"at least 0 with sum 1; row {wrong} has sum {targets[wrong].sum():g} and smallest entry "
+            f"{targets[wrong].min():g}"
         )
     return targets
 
@@ -106,7 +99,7 @@ class CrossEntropyLoss(CategoricalLoss):
     is minus the log-likelihood of the labels under a categorical distribution: its minimum is the
     maximum-likelihood fit, or with weight decay the MAP estimate.
 
-    Targets are class labels (...), integers, or distributions (..., K), whose rows sum to 1 within 1e-4. Raises
+    Targets are class labels (...), integers, or distributions (..., K), whose rows sum to 1. Raises
     ``InputError`` for other targets, for a single score (two classes with one score are
     ``BinaryCrossEntropyLoss``), a ``label_smoothing`` outside [0, 1), and a ``class_weight`` that is not K finite
     numbers of at least 0.

@@ -66,9 +66,10 @@ class SGD(Optimizer):
         vector.settle_gradients()
         rows, old = vector.rows, self._velocity_row
         new = 3 - old
-        if self.lr not in (self._scale, 0):
-            rows[old] *= self.lr / self._scale
-            self._scale = self.lr
+        now = self.lr
+        if now not in (self._scale, 0):
+            rows[old] *= now / self._scale
+            self._scale = now
         lr, mu, keep = self._scale, self.momentum, 1 - self.dampening
 
         for part in self._blocks:
@@ -80,7 +81,7 @@ class SGD(Optimizer):
                 change = np.multiply(block[new], mu, out=block[old])
                 ahead = self._scratch[0, : change.size]
                 change += combine(block, new, 0, lr, lr * self.weight_decay, out=ahead)
-            if self.lr > 0:
+            if now > 0:
                 block[2] -= change
         self._velocity_row = new
 

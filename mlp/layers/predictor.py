@@ -1,0 +1,106 @@
+"""A network in use: scores, classes, probabilities. Nothing of it changes, so several threads may use it at once."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlp.arrays import Array
+from mlp.checks import InputError, check_integer, check_unmasked
+from mlp.functional import classify, sigmoid, softmax
+from mlp.layers.base import Layer
+from mlp.layers.containers import Hook, Sequential
+
+TASKS = ("classification", "regression", None)
+
+
+class Predictor:
+    """What ``Network`` is to those who only use it: the layers of ``body`` in evaluation mode."""
+
+    body: Sequential
+    dtype: np.dtype[Any]
+    out_features: int | None
+    _task: str | None
+
+    @property
+    def task(self) -> str | None:
+        """What the scores are: those of classes ("classification"), numbers ("regression"), or not known (None)."""
+        return self._task
+
+    @task.setter
+    def task(self, task: str | None) -> None:
+        if task not in TASKS:
+            raise InputError(f"Network: task must be 'classification', 'regression' or None, got {task!r}")
+        self._task = task
+
+    def evaluation_step(self, x: Array) -> Array:
+        """Scores of a batch in evaluation mode; nothing of the network changes, so threads may call it at once."""
+        return self._for_use().forward(self._as_input(x))
+
+    def scores(self, x: Array, batch_size: int = 1000) -> Array:
+        """What ``forward`` gives in evaluation mode, in batches: memory stays small for any number of rows.
+
+        Nothing of the network changes, so threads may call it at once.
+        """
+        x = self._as_input(x)
+        batch_size = check_integer("batch_size", batch_size, 1)
+        forward = self._for_use().forward
+        if x.ndim <= 1 or len(x) <= batch_size:
+            return forward(x)
+        return np.concatenate([forward(x[i : i + batch_size]) for i in range(0, len(x), batch_size)])
+
+    def _for_use(self) -> Sequential:
+        """The same layers with the same weights in evaluation mode, remembering nothing in this network."""
+        twin = self.body.tied().eval()
+        own = dict(zip(twin.walk(), self.body.walk(), strict=True))
+        for copy, original in own.items():
+            if isinstance(copy, Sequential) and isinstance(original, Sequential):
+                copy.forward_hooks = [partial(_tell, hook, own) for hook in original.forward_hooks]
+        return twin
+
+    def predict(self, x: Array) -> NDArray[np.intp]:
+        """What the network was trained to say of x (..., in_features).
+
+        For classes (``task`` "classification") the class of the largest score of each row, (...): of a single
+        score 1 where it is above 0, else 0. For numbers ("regression") the scores, (..., out_features). A network
+        with several outputs that was not trained, and was not told its task, is taken to choose between classes.
+
+        Raises ``InputError`` for a single output and no task.
+        """
+        if self.task is None and self.out_features == 1:
+            raise InputError(
+                "Network: one output may be a number or the score of a class; set network.task to 'regression' or "
+                "'classification', or call network.scores"
+            )
+        scores = self.scores(x)
+        return scores if self.task == "regression" else classify(scores)
+
+    def predict_proba(self, x: Array) -> Array:
+        """softmax of the scores, (..., classes): probabilities if the network was trained with cross-entropy.
+
+        Of a single score its sigmoid, (..., 1): the probability of class 1, after binary cross-entropy.
+        """
+        scores = self.scores(x)
+        return sigmoid(scores) if scores.shape[-1] == 1 else softmax(scores)
+
+    def _as_input(self, x: Array) -> Array:
+        if not isinstance(x, np.ndarray):
+            try:
+                x = np.asarray(x)
+            except ValueError as error:
+                raise InputError(f"Network: the input is not an array: {error}") from None
+        if type(x) is not np.ndarray:
+            check_unmasked("Network: the input", x)
+        if x.dtype != self.dtype:
+            if x.dtype.kind not in "fiub":
+                raise InputError(f"Network: the input must be an array of real numbers, got {x.dtype}")
+            x = x.astype(self.dtype)
+        return x
+
+
+def _tell(hook: Hook, originals: dict[Layer, Layer], layer: Layer, y: Array) -> None:
+    """Call a hook with the layer that its owner knows, in place of the copy of it that computes."""
+    hook(originals[layer], y)
