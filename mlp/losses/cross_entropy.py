@@ -73,9 +73,11 @@ def check_distributions(loss: Loss, targets: Array) -> Array:
     """The targets (N, K). Raises ``InputError`` unless each row is finite, >= 0, and sums to 1 within rounding."""
     wrong = find_no_distribution(targets)
     if wrong is not None:
+        with np.errstate(invalid="ignore"):
+            total = targets[wrong].sum()
         raise InputError(
             f"{type(loss).__name__}: targets of the scores' shape are distributions over the classes, numbers of "
-            f"at least 0 with sum 1; row {wrong} has sum {targets[wrong].sum():g} and smallest entry "
+            f"at least 0 with sum 1; row {wrong} has sum {total:g} and smallest entry "
             f"{targets[wrong].min():g}"
         )
     return targets

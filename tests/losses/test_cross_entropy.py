@@ -194,7 +194,7 @@ def test_soft_labels_may_be_off_by_rounding():
 )
 @pytest.mark.parametrize("loss", [CrossEntropyLoss(), NLLLoss()], ids=repr)
 def test_refuses_soft_labels(loss, row, message):
-    with pytest.raises(InputError, match=rf"{type(loss).__name__}: targets .*sum 1 \(within 0.0001\).*{message}"):
+    with pytest.raises(InputError, match=rf"{type(loss).__name__}: targets .*sum 1; .*{message}"):
         loss(SCORES - 9, np.array([[1, 0, 0], row], np.float64))
 
 
