@@ -25,8 +25,11 @@ def add_class_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def is_class(path: Path, arguments: argparse.Namespace) -> bool:
-    """Is the path a class? A rubric says so, and ``--class``."""
-    return path.is_dir() and (arguments.whole_class or arguments.rubric is not None)
+    """Is the path a class? A rubric says so, ``--class``, and a folder of several zips without a Python file."""
+    if not path.is_dir():
+        return False
+    zips = len(list(path.glob("*.zip"))) > 1 and not any(path.glob("*.py"))
+    return zips or arguments.whole_class or arguments.rubric is not None
 
 
 def grade_class(path: Path, arguments: argparse.Namespace) -> int:

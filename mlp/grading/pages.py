@@ -15,8 +15,8 @@ STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
 table { border-collapse: collapse; margin: 1rem 0; }
 th, td { text-align: left; padding: .3rem .8rem; border-bottom: 1px solid #ddd; vertical-align: top; }
-td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 pre { background: #f6f6f6; padding: .7rem 1rem; white-space: pre-wrap; }
+.chart { white-space: nowrap; }
 .bar { background: #3b6ea5; height: 1em; display: inline-block; vertical-align: middle; margin-right: .5em; }
 """
 
@@ -32,7 +32,8 @@ class Bar:
         return f"{'█' * max(1, round(20 * self.share))} {self.value}"
 
     def as_html(self) -> str:
-        return f'<span class="bar" style="width: {15 * self.share:.2f}rem"></span>{self.value}'
+        bar = f'<span class="bar" style="width: {15 * self.share:.2f}rem"></span>{self.value}'
+        return f'<span class="chart">{bar}</span>'
 
 
 Cell = str | Bar

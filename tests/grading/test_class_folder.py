@@ -1,5 +1,6 @@
 """Classes: who handed in what, side by side, resumed, and what is written about it."""
 
+import argparse
 import csv
 import json
 import os
@@ -12,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from mlp.checks import InputError
+from mlp.grading.__main__ import main
+from mlp.grading.class_command import add_class_arguments, is_class
 from mlp.grading.class_folder import file_name, grade_students
 from mlp.grading.reports import score_students, write_reports
 from mlp.grading.rubric import Check, Rubric, default_rubric
@@ -290,3 +293,55 @@ def test_gradescope_results_are_complete_and_finite(reports):
 def test_an_empty_class_has_a_summary(tmp_path):
     first = write_reports(tmp_path, default_rubric(), [])
     assert "No submissions." in Path(first[1]).read_text()
+
+
+# ---- the command -----------------------------------------------------------------------------------------
+
+RELU = """
+import numpy as np
+class ReLU:
+    def forward(self, x):
+        self.positive = x > 0
+        return np.maximum(x, 0)
+    def backward(self, grad_y):
+        return {backward}
+"""
+
+
+def test_the_command_grades_a_class_without_a_rubric_and_again_with_the_one_it_wrote(tmp_path, capsys):
+    folder = tmp_path / "class"
+    for name, backward in (("ada", "grad_y * self.positive"), ("bob", "grad_y"), ("eve", "grad_y *")):
+        submit(folder, f"{name}/layers.py", RELU.format(backward=backward))
+    assert main([str(folder), "--class", "--workers", "2", "--pages", "markdown"]) == 0
+    out = tmp_path / "class-graded"
+    assert f"points as in {out / 'rubric.yaml'}; change it" in capsys.readouterr().out
+
+    rubric = out / "rubric.yaml"
+    rubric.write_text(rubric.read_text().replace("points: 10.0", "points: 4"))
+    assert main([str(folder), "--rubric", str(rubric), "--workers", "2"]) == 0
+    assert "3 submissions, 50 % of the points on average" in capsys.readouterr().out
+    with (out / "class.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(r["student"], r["points"], r["ReLU"]) for r in rows] == [
+        ("ada", "4", "4"),
+        ("bob", "2", "2"),  # forward is right
+        ("eve", "0", "0"),  # no Python
+    ]
+
+
+def test_what_is_a_class(tmp_path, capsys):
+    def is_a_class(*arguments):
+        parser = argparse.ArgumentParser()
+        add_class_arguments(parser)
+        return is_class(tmp_path, parser.parse_args(arguments))
+
+    submit(tmp_path, "ada.zip")
+    assert not is_a_class()
+    assert is_a_class("--class")
+    assert is_a_class("--rubric", "r.yaml")
+    submit(tmp_path, "bob.zip")
+    assert is_a_class()
+    submit(tmp_path, "layers.py")
+    assert not is_a_class()
+    assert main([str(tmp_path), "--rubric", str(tmp_path / "none.yaml")]) == 2
+    assert capsys.readouterr().err.startswith("error: ")
