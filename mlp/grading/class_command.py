@@ -24,16 +24,18 @@ def add_class_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--workers", type=int, metavar="N", help="submissions side by side (default: all cores)")
 
 
-def is_class(path: Path, arguments: argparse.Namespace) -> bool:
+def is_class(path: str | Path, arguments: argparse.Namespace) -> bool:
     """Is the path a class? A rubric says so, ``--class``, and a folder of several zips without a Python file."""
+    path = Path(path)
     if not path.is_dir():
         return False
     zips = len(list(path.glob("*.zip"))) > 1 and not any(path.glob("*.py"))
     return zips or arguments.whole_class or arguments.rubric is not None
 
 
-def grade_class(path: Path, arguments: argparse.Namespace) -> int:
+def grade_class(path: str | Path, arguments: argparse.Namespace) -> int:
     """Grade every submission in the folder, write the reports, and print where they are; the exit status."""
+    path = Path(path)
     rubric = read_rubric(arguments.rubric) if arguments.rubric else None
     out = arguments.out or path.resolve().with_name(f"{path.resolve().name}-graded")
     students = find_students(path)

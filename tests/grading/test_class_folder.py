@@ -332,7 +332,7 @@ def test_what_is_a_class(tmp_path, capsys):
     def is_a_class(*arguments):
         parser = argparse.ArgumentParser()
         add_class_arguments(parser)
-        return is_class(tmp_path, parser.parse_args(arguments))
+        return is_class(str(tmp_path), parser.parse_args(arguments))
 
     submit(tmp_path, "ada.zip")
     assert not is_a_class()
