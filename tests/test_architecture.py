@@ -80,7 +80,6 @@ EXCEPTIONS: dict[str, set[str]] = {
         "bridges/onnx_layers.py",
         "diagnosis/activity.py",
         "parallel/pipeline/training.py",
-        "bridges/estimators.py",
         "functional.py",
         "grading/adapt/layers.py",
         "grading/adapt/updates.py",

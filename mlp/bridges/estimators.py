@@ -1,7 +1,6 @@
 """A network and its training as scikit-learn estimators: for pipelines, cross-validation and grid searches.
 
-The one file that imports scikit-learn. It does so at its top, because a class needs its base class when it is
-defined; so it is imported by those who use it, and by nothing in mlp.
+It imports scikit-learn at its top, because a class needs its base class; so nothing in mlp imports this file.
 """
 
 from __future__ import annotations
@@ -17,16 +16,15 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mlp.arrays import Array
-from mlp.bridges.training import OF_TRAINING, Training
-from mlp.checks import InputError, check_number
+from mlp.bridges.training import Training, make_config, samples_that_count
+from mlp.checks import InputError
 from mlp.data import Dataset
 from mlp.functional import log_softmax, softmax
+from mlp.layers import Linear
 from mlp.network import Network
-from mlp.run.config import RunConfig
 from mlp.solver.history import History
 
-# float32 stays float32, everything else becomes float64.
-FLOATS = [np.float64, np.float32]
+FLOATS = [np.float64, np.float32]  # float32 stays, everything else becomes float64
 
 
 class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
@@ -41,9 +39,10 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
             the best weights. ``validation_fraction`` of the samples, of every class alike, is then held out.
         settings: further settings of configs/default.yaml by name, {"schedule": "cosine", "clip_norm": 1.0}.
         random_state: as everywhere in scikit-learn. With an integer ``fit`` is a function of its arguments.
+        warm_start: ``fit`` begins with the weights of the last fit, not with new ones.
 
-    Attributes after ``fit``: ``network_`` (a ``Network``), ``history_`` (a ``History``, one row an epoch),
-    ``n_features_in_``, and ``feature_names_in_`` if the columns of X have names.
+    Attributes after ``fit``: ``network_`` and ``history_``, one row an epoch; as in scikit-learn ``coefs_``,
+    ``intercepts_``, ``loss_curve_``, ``n_features_in_``, and ``feature_names_in_`` if the columns of X have names.
 
     X (n, features) in float32 is computed with in float32, anything else in float64. A sample of weight 2 counts
     twice, one of weight 0 not at all. Features should be of about one scale: put a ``StandardScaler`` in front.
@@ -51,12 +50,10 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
     ``fit`` starts anew. ``partial_fit`` goes through its samples once, and goes on from the last call of either,
     with the parameters that this training began with.
 
-    Raises ``InputError``, which is a ``ValueError``, for parameters or data that cannot be right, and
-    ``mlp.solver.loop.NotFinite`` if training diverges.
+    Raises ``InputError`` for parameters or data that cannot be right, and ``NotFinite`` if training diverges.
     """
 
-    # The losses that make sense for it, the default first.
-    losses: tuple[str, ...] = ()
+    losses: tuple[str, ...] = ()  # that make sense for it, the default first
 
     def __init__(
         self,
@@ -74,6 +71,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         validation_fraction: float = 0.1,
         settings: Mapping[str, Any] | None = None,
         random_state: Any = None,
+        warm_start: bool = False,
     ) -> None:
         self.hidden = hidden
         self.activation = activation
@@ -89,6 +87,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         self.validation_fraction = validation_fraction
         self.settings = settings
         self.random_state = random_state
+        self.warm_start = warm_start
 
     @property
     def network_(self) -> Network:
@@ -102,26 +101,36 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "_training")
         return self._training.history
 
-    def _begin(self, X: Array, out_features: int) -> Training:
-        """A network that has learned nothing."""
-        config = self._config(X.dtype)
-        seed = check_random_state(self.random_state).randint(2**31 - 1)
-        return Training(config, X.shape[1], out_features, seed)
+    @property
+    def coefs_(self) -> list[Array]:
+        """The weight matrices, (in_features, out_features) each, from the first layer to the last: copies."""
+        return [layer.weight.data.copy() for layer in self._linears]
 
-    def _config(self, dtype: np.dtype[Any]) -> RunConfig:
-        """The parameters as settings of a run."""
-        own = {name: value for name, value in self.get_params(deep=False).items() if name in OF_TRAINING}
-        more = self.settings or {}
-        accepted = [name for name in OF_TRAINING if name not in own]
-        if not isinstance(more, Mapping) or not set(more) <= set(accepted):
-            raise InputError(f"settings: got {more!r}; accepted: a dict with any of {', '.join(accepted)}, or None")
-        fraction = check_number("validation_fraction", self.validation_fraction, 0, 1)
-        validation = 0.0 if self.early_stopping is None else fraction
-        values = {"loss": self.losses[0], "validation": validation, **own, **more}
-        config = RunConfig(**{name: _plain(value) for name, value in values.items()}, dtype=str(dtype))
-        if config.loss not in self.losses:
-            raise InputError(f"settings: got loss {config.loss!r}; accepted: {', '.join(self.losses)}")
-        return config
+    @property
+    def intercepts_(self) -> list[Array]:
+        """The biases, (out_features,) each: copies."""
+        return [layer.bias.data.copy() for layer in self._linears if layer.bias is not None]
+
+    @property
+    def loss_curve_(self) -> list[float]:
+        """The mean loss of each epoch on the training set."""
+        return [float(loss) for loss in self.history_["train_loss"]]
+
+    @property
+    def _linears(self) -> list[Linear]:
+        return [layer for layer in self.network_.body.walk() if isinstance(layer, Linear)]
+
+    def _begin(self, X: Array, out_features: int, again: bool = False) -> Training:
+        """A network that has learned nothing or, for ``fit`` with ``warm_start``, what it has learned before."""
+        config = make_config(self.get_params(deep=False), self.losses, X.dtype)
+        seed = check_random_state(self.random_state).randint(2**31 - 1)
+        training = Training(config, X.shape[1], out_features, seed)
+        if again and self.warm_start and hasattr(self, "_training"):
+            try:
+                training.network.load_state_dict(self._training.network.state_dict())
+            except InputError as error:
+                raise InputError(f"warm_start: {error}; warm_start=False starts anew") from None
+        return training
 
     def _read(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None, going_on: bool, **options: bool
@@ -132,23 +141,12 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         if sample_weight is None:
             return inputs, targets, None
         w = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
-        if w.shape != (len(inputs),):
-            raise InputError(f"sample_weight must have shape ({len(inputs)},), got {w.shape}")
-        if w.min() < 0 or w.max() == 0:
-            raise InputError(f"sample_weight must be >= 0, not zero everywhere, got {w.min():g} to {w.max():g}")
-        kept = w > 0
+        kept = samples_that_count(w, len(inputs))
         return inputs[kept], targets[kept], w[kept]
 
     def _scores(self, X: ArrayLike) -> Array:
         network = self.network_
         return network.scores(validate_data(self, X, dtype=network.dtype, reset=False))
-
-
-def _plain(value: Any) -> Any:
-    """NumPy's numbers as Python's and sequences as lists, which is what settings are."""
-    if isinstance(value, tuple | list | np.ndarray):
-        return [_plain(item) for item in value]
-    return value.item() if isinstance(value, np.generic) else value
 
 
 class MLPClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc]
@@ -157,19 +155,18 @@ class MLPClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc]
         model = make_pipeline(StandardScaler(), MLPClassifier(hidden=(64,), epochs=50, random_state=0))
         model.fit(X, y).score(X_test, y_test)
 
-    y (n,) are labels of any kind; ``classes_`` are the different ones, sorted. For the parameters see
-    ``NetworkEstimator``.
+    y (n,) are labels of any kind; ``classes_`` are the different ones, sorted.
     """
 
     losses = ("CE",)
+    classes_: Array
 
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Train from the beginning. Returns the estimator."""
         X, y, weight = self._read(X, y, sample_weight, going_on=False)
         check_classification_targets(y)
-        self.classes_ = np.unique(y)
-        training = self._begin(X, len(self.classes_))
-        self._training = training.fit(self._dataset(X, y, weight))
+        self._set_classes("warm_start", np.unique(y), going_on=self.warm_start and hasattr(self, "_training"))
+        self._training = self._begin(X, len(self.classes_), again=True).fit(self._dataset(X, y, weight))
         return self
 
     def partial_fit(
@@ -182,15 +179,18 @@ class MLPClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc]
         X, y, weight = self._read(X, y, sample_weight, going_on)
         check_classification_targets(y)
         named = self.classes_ if classes is None else np.unique(np.asarray(classes))
-        if going_on and not np.array_equal(named, self.classes_):
-            raise InputError(f"partial_fit: classes were {self.classes_} before, got {named}")
+        self._set_classes("partial_fit", named, going_on)
         unknown = np.setdiff1d(y, named)
         if unknown.size:
             raise InputError(f"partial_fit: label {unknown[0]!r} is none of the classes {named}")
-        self.classes_ = named
         training = self._training if going_on else self._begin(X, len(named))
         self._training = training.fit_once(self._dataset(X, y, weight))
         return self
+
+    def _set_classes(self, where: str, classes: Array, going_on: bool) -> None:
+        if going_on and not np.array_equal(classes, self.classes_):
+            raise InputError(f"{where}: classes were {self.classes_} before, got {classes}")
+        self.classes_ = classes
 
     def _dataset(self, X: Array, y: Array, weight: Array | None) -> Dataset:
         labels = np.searchsorted(self.classes_, y)
@@ -214,8 +214,7 @@ class MLPRegressor(RegressorMixin, NetworkEstimator):  # type: ignore[misc]
     """A regressor for scikit-learn: the outputs of a network, trained with squared error.
 
     y is (n,) or (n, targets), and predictions have its form. settings={"loss": "MAE"} or "Huber" measures errors
-    otherwise. Targets should be of about the scale of 1: put a ``TransformedTargetRegressor`` with a
-    ``StandardScaler`` around it. For the parameters see ``NetworkEstimator``.
+    otherwise. Targets should be of about the scale of 1: put a ``TransformedTargetRegressor`` around it.
     """
 
     losses = ("MSE", "MAE", "Huber")
@@ -223,8 +222,7 @@ class MLPRegressor(RegressorMixin, NetworkEstimator):  # type: ignore[misc]
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Train from the beginning. Returns the estimator."""
         X, y, weight = self._read_targets(X, y, sample_weight, going_on=False)
-        training = self._begin(X, y.shape[1])
-        self._training = training.fit(Dataset(X, y, sample_weight=weight))
+        self._training = self._begin(X, y.shape[1], again=True).fit(Dataset(X, y, sample_weight=weight))
         return self
 
     def partial_fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
@@ -237,8 +235,7 @@ class MLPRegressor(RegressorMixin, NetworkEstimator):  # type: ignore[misc]
 
     def predict(self, X: ArrayLike) -> Array:
         """The outputs of the network: (n, features) -> (n,) or (n, targets)."""
-        y = self._scores(X)
-        return y[:, 0] if self._is_vector else y
+        return self._scores(X)[:, 0] if self._is_vector else self._scores(X)
 
     def _read_targets(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None, going_on: bool

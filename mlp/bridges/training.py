@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlp.arrays import Array
-from mlp.checks import InputError
+from mlp.checks import InputError, check_number
 from mlp.data import Dataset
 from mlp.run.building import (
     make_callbacks,
@@ -29,6 +30,39 @@ OF_TRAINING = (
     "schedule", "warmup_epochs", "decay_epochs", "decay_factor", "clip_norm", "clip_value", "accumulate",
     "batch_size", "epochs", "early_stopping", "noise", "mixup", "adversarial", "mask_salient",
 )  # fmt: skip
+
+
+def make_config(parameters: Mapping[str, Any], losses: tuple[str, ...], dtype: np.dtype[Any]) -> RunConfig:
+    """The parameters of an estimator, with its further ``settings``, as settings of a run."""
+    own = {name: value for name, value in parameters.items() if name in OF_TRAINING}
+    more = parameters["settings"] or {}
+    accepted = [name for name in OF_TRAINING if name not in own]
+    if not isinstance(more, Mapping) or not set(more) <= set(accepted):
+        raise InputError(f"settings: got {more!r}; accepted: a dict with any of {', '.join(accepted)}, or None")
+    fraction = check_number("validation_fraction", parameters["validation_fraction"], 0, 1)
+    validation = 0.0 if parameters["early_stopping"] is None else fraction
+    values = {"loss": losses[0], "validation": validation, **own, **more}
+    config = RunConfig(**{name: _plain(value) for name, value in values.items()}, dtype=str(dtype))
+    if config.loss not in losses:
+        raise InputError(f"settings: got loss {config.loss!r}; accepted: {', '.join(losses)}")
+    return config
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's numbers as Python's and sequences as lists, which is what settings are."""
+    if isinstance(value, tuple | list | np.ndarray):
+        return [_plain(item) for item in value]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def samples_that_count(weight: Array, samples: int) -> NDArray[np.bool_]:
+    """Which samples have a weight above 0. Raises ``InputError`` unless there is one, and none below 0."""
+    if weight.shape != (samples,):
+        raise InputError(f"sample_weight must have shape ({samples},), got {weight.shape}")
+    if weight.min() < 0 or weight.max() == 0:
+        low, high = weight.min(), weight.max()
+        raise InputError(f"sample_weight must be >= 0, not zero everywhere, got {low:g} to {high:g}")
+    return weight > 0
 
 
 class Training:

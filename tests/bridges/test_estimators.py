@@ -446,4 +446,38 @@ class TestRefusals:
     def test_what_an_estimator_takes_are_settings_of_a_run(self):
         assert set(OF_TRAINING) <= set(SETTINGS)
         own = set(MLPClassifier().get_params())
-        assert own - set(OF_TRAINING) == {"settings", "random_state", "validation_fraction"}
+        assert own - set(OF_TRAINING) == {"settings", "random_state", "validation_fraction", "warm_start"}
+
+
+class TestWhatUsersOfScikitLearnLookFor:
+    X = np.random.default_rng(0).normal(size=(60, 3))
+
+    def test_coefs_and_intercepts_compute_the_predictions(self):
+        y = self.X @ [1.0, -2.0, 0.5]
+        model = MLPRegressor(hidden=(5,), activation="Tanh", epochs=2, random_state=0).fit(self.X, y)
+        assert [W.shape for W in model.coefs_] == [(3, 5), (5, 1)]
+        (W1, W2), (b1, b2) = model.coefs_, model.intercepts_
+        np.testing.assert_allclose(model.predict(self.X), (np.tanh(self.X @ W1 + b1) @ W2 + b2)[:, 0], rtol=1e-12)
+
+    def test_loss_curve_has_a_number_for_each_epoch(self):
+        model = MLPClassifier(hidden=(), epochs=4, random_state=0).fit(self.X, self.X[:, 0] > 0)
+        assert len(model.loss_curve_) == 4
+        assert model.loss_curve_[-1] < model.loss_curve_[0]
+
+    def test_warm_start_begins_where_the_last_fit_ended(self):
+        y = self.X[:, 0] > 0
+        model = MLPClassifier(hidden=(4,), epochs=5, random_state=0, warm_start=True).fit(self.X, y)
+        kept = [W.copy() for W in model.coefs_]
+        model.set_params(learning_rate=0.0).fit(self.X, y)
+        for before, after in zip(kept, model.coefs_, strict=True):
+            np.testing.assert_array_equal(before, after)
+        model.set_params(warm_start=False).fit(self.X, y)
+        assert not np.array_equal(kept[0], model.coefs_[0])
+
+    def test_warm_start_of_another_problem_is_refused(self):
+        y = self.X[:, 0] > 0
+        model = MLPClassifier(hidden=(4,), epochs=1, random_state=0, warm_start=True).fit(self.X, y)
+        with pytest.raises(InputError, match=r"warm_start: classes were .* before, got"):
+            model.fit(self.X, np.arange(60) % 3)
+        with pytest.raises(InputError, match="warm_start: the parameters are of another architecture"):
+            model.set_params(hidden=(5,)).fit(self.X, y)
