@@ -68,12 +68,7 @@ def plain_array(name: str, values: Any) -> NDArray[Any]:
     An array with a mask would lose it here, and what it hides would be computed with. Strings that came as objects
     become an array of strings.
     """
-    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
-        hidden = int(np.ma.getmaskarray(values).sum())
-        raise InputError(
-            f"{name}: a masked array hides {hidden} of {values.size} values, which would count here; "
-            "leave those samples out, or choose values with .filled(...)"
-        )
+    check_unmasked(name, values)
     try:
         array = np.asarray(values)
     except ValueError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Self, overload
 
@@ -37,7 +37,8 @@ class Network(Predictor):
     ``mlp.initializers.INITIALIZERS``), or "auto", as the activation after it needs; without it, every Linear that
     was given no ``weight_init`` draws as for "auto". ``dtype`` is that of the layers unless given. ``task``,
     "classification" or "regression", says what the scores mean to ``predict``; if it is left out, the first
-    training step sets it, by its loss and targets.
+    training step sets it, by its loss and targets. ``classes`` are the names of the classes by number; a ``Solver``
+    takes them from the training set.
 
     Parameters are named "<layer number>.<name>", for example "0.weight", and live in the flat vector
     ``parameters``. A layer given twice is one layer in two places, whose gradient is the sum over both.
@@ -56,13 +57,14 @@ class Network(Predictor):
         init: str | Initializer | None = None,
         dtype: DTypeLike | None = None,
         task: str | None = None,
+        classes: Sequence[str] | None = None,
     ) -> None:
         self.body = Sequential(*layers)
         check_places(self.body)
         self.parameters = ParameterVector(name_places(self.body), None if dtype is None else check_dtype(dtype))
         self.dtype = self.parameters.dtype
         self.in_features, self.out_features = self.body.in_features, self.body.out_features
-        self.task = task
+        self.task, self.classes = task, classes
         self._all_layers = tuple(self.body.train().walk())
         self.training = True
         convert_statistics(self.body, self.dtype)
@@ -206,14 +208,14 @@ class Network(Predictor):
     def astype(self, dtype: DTypeLike) -> Network:
         """A copy of this network, sharing no memory with it, that computes in ``dtype``."""
         # What two layers share stays shared: the copy is made of all of them at once.
-        return Network(*self.body.astype(dtype).layers, task=self.task).train(self.training)
+        return Network(*self.body.astype(dtype).layers, **self._meaning()).train(self.training)
 
     def with_folded_batch_norm(self) -> Network:
         """A copy for use, not for training, with every BatchNorm after a Linear folded into it.
 
         It computes what this network does in evaluation mode, up to rounding, with fewer layers.
         """
-        return Network(*fold_batch_norm(self.body.astype(self.dtype)).layers, task=self.task).eval()
+        return Network(*fold_batch_norm(self.body.astype(self.dtype)).layers, **self._meaning()).eval()
 
     def explain_non_finite(self, x: Array) -> str | None:
         """Where the first value that is not finite comes from when this batch goes forward, or None."""

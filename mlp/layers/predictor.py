@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mlp.arrays import Array
-from mlp.checks import InputError, check_integer, check_unmasked
-from mlp.functional import classify, sigmoid, softmax
+from mlp.checks import InputError, check_integer, plain_array
+from mlp.functional import class_probabilities, classify
 from mlp.layers.base import Layer
 from mlp.layers.containers import Hook, Sequential
 
@@ -22,8 +22,10 @@ class Predictor:
 
     body: Sequential
     dtype: np.dtype[Any]
+    in_features: int | None
     out_features: int | None
     _task: str | None
+    _classes: tuple[str, ...] | None
 
     @property
     def task(self) -> str | None:
@@ -35,6 +37,22 @@ class Predictor:
         if task not in TASKS:
             raise InputError(f"Network: task must be 'classification', 'regression' or None, got {task!r}")
         self._task = task
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """The names of the classes by number, which ``predict`` answers with; None if they are mere numbers."""
+        return self._classes
+
+    @classes.setter
+    def classes(self, classes: Sequence[str] | None) -> None:
+        self._classes = None if classes is None else tuple(map(str, classes))
+        outputs = self.out_features if self.out_features != 1 else 2
+        if self._classes is not None and outputs is not None and len(self._classes) > outputs:
+            raise InputError(f"Network: {len(self._classes)} names of classes, but {self.out_features} outputs")
+
+    def _meaning(self) -> dict[str, Any]:
+        """What a copy has to know besides the layers."""
+        return {"task": self._task, "classes": self._classes}
 
     def evaluation_step(self, x: Array) -> Array:
         """Scores of a batch in evaluation mode; nothing of the network changes, so threads may call it at once."""
@@ -61,12 +79,13 @@ class Predictor:
                 copy.forward_hooks = [partial(_tell, hook, own) for hook in original.forward_hooks]
         return twin
 
-    def predict(self, x: Array) -> NDArray[np.intp]:
+    def predict(self, x: Array) -> Array:
         """What the network was trained to say of x (..., in_features).
 
         For classes (``task`` "classification") the class of the largest score of each row, (...): of a single
-        score 1 where it is above 0, else 0. For numbers ("regression") the scores, (..., out_features). A network
-        with several outputs that was not trained, and was not told its task, is taken to choose between classes.
+        score 1 where it is above 0, else 0; by its name, if the classes have names. For numbers ("regression") the
+        scores, (..., out_features). A network with several outputs that was not trained, and was not told its task,
+        is taken to choose between classes.
 
         Raises ``InputError`` for a single output and no task.
         """
@@ -76,28 +95,27 @@ class Predictor:
                 "'classification', or call network.scores"
             )
         scores = self.scores(x)
-        return scores if self.task == "regression" else classify(scores)
+        if self.task == "regression":
+            return scores
+        return classify(scores) if self.classes is None else np.array(self.classes)[classify(scores)]
 
     def predict_proba(self, x: Array) -> Array:
         """softmax of the scores, (..., classes): probabilities if the network was trained with cross-entropy.
 
         Of a single score its sigmoid, (..., 1): the probability of class 1, after binary cross-entropy.
         """
-        scores = self.scores(x)
-        return sigmoid(scores) if scores.shape[-1] == 1 else softmax(scores)
+        return class_probabilities(self.scores(x))
 
-    def _as_input(self, x: Array) -> Array:
-        if not isinstance(x, np.ndarray):
-            try:
-                x = np.asarray(x)
-            except ValueError as error:
-                raise InputError(f"Network: the input is not an array: {error}") from None
+    def _as_input(self, x: Any) -> Array:
+        """x in the network's dtype: of a data set its inputs, of images (n, rows, columns) their pixels in rows."""
         if type(x) is not np.ndarray:
-            check_unmasked("Network: the input", x)
+            x = plain_array("Network: the input", getattr(x, "inputs", x))
         if x.dtype != self.dtype:
             if x.dtype.kind not in "fiub":
                 raise InputError(f"Network: the input must be an array of real numbers, got {x.dtype}")
             x = x.astype(self.dtype)
+        if x.ndim > 2 and self.in_features not in (None, x.shape[-1]) and x[:1].size == self.in_features:
+            x = x.reshape(len(x), -1)
         return x
 
 

@@ -6,18 +6,12 @@ import difflib
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import numpy as np
-
-from mlp.arrays import Array
 from mlp.checks import InputError
-from mlp.data import Dataset
 from mlp.losses import Loss, make_loss
 from mlp.optim import Optimizer, make_optimizer
 from mlp.solver.callback import Callback
 from mlp.solver.step import Step
 from mlp.solver.trainable import Trainable
-
-Data = Dataset | tuple[Array, Array]
 
 STEP_OPTIONS = (
     "transform", "accumulate", "regularizer", "clip_value", "clip_norm", "schedule", "constraint", "average",
@@ -105,40 +99,6 @@ def check_step(step: Step, network: object, loss: Loss, optimizer: Optimizer, op
             raise InputError(f"Solver: step is of another {name}; give both the same, or leave step out")
     for name in options:
         raise InputError(f"Solver: {name} and step cannot both be given; give {name} to the Step")
-
-
-def as_data(data: Any, what: str, model: Trainable) -> Dataset:
-    """A data set that fits the network, from one or from a pair (inputs, labels)."""
-    is_pair = isinstance(data, tuple | list) and len(data) == 2 and not np.isscalar(data[0])
-    if not isinstance(data, Dataset) and not is_pair:
-        raise InputError(
-            f"{what} data must be a Dataset or a pair (inputs, labels), got {type(data).__name__}; "
-            "write fit((x, y)), or fit((x, y), (x_test, y_test))"
-        )
-    dataset = data if isinstance(data, Dataset) else Dataset(*data, name=what)
-    if model.in_features not in (None, dataset.num_features):
-        raise InputError(
-            f"{what} data have {dataset.num_features} features, the network expects {model.in_features}"
-        )
-    check_outputs(dataset, what, model.out_features or 0)
-    return dataset
-
-
-def check_outputs(dataset: Dataset, what: str, outputs: int) -> None:
-    """Raise ``InputError`` unless so many outputs can say what the data set asks for."""
-    # One output is enough for two classes: yes or no.
-    classes = 2 if outputs == 1 else outputs
-    fits = dataset.num_classes <= classes if dataset.is_classification else dataset.num_classes == outputs
-    if not fits:
-        kind = "classes" if dataset.is_classification else "targets"
-        raise InputError(f"{what} data have {dataset.num_classes} {kind}, the network {outputs} outputs")
-
-
-def as_training_data(train: Any, test: Any) -> tuple[Any, Any]:
-    """(train, test), where fit(x, y) was written for fit((x, y)): two arrays with as many rows."""
-    if isinstance(train, np.ndarray) and isinstance(test, np.ndarray | list) and len(train) == len(test) != 2:
-        return (train, test), None
-    return train, test
 
 
 def _is_a(kind: type, thing: Any) -> bool:

@@ -137,21 +137,25 @@ def _read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> 
 
 def save(network: Network, path: str | Path) -> None:
     """Write a network's parameters to ``path`` (.npz). Raises ``InputError`` if that cannot be done."""
-    save_arrays(path, network.state_dict(), {"format": "mlp network 1", "architecture": repr(network)})
+    about = {"architecture": repr(network), "task": network.task, "classes": network.classes}
+    save_arrays(path, network.state_dict(), {"format": "mlp network 1", **about})
 
 
 def load(network: Network, path: str | Path) -> Network:
-    """Take a network's parameters from ``path`` and return the network.
+    """Take a network's parameters, its task and the names of its classes from ``path`` and return the network.
 
     The file is one that ``save`` wrote, or the ``checkpoint.npz`` of a run.
 
     Raises ``InputError``, and changes nothing, if the file is damaged or of another architecture.
     """
-    arrays, _ = load_arrays(path)
+    arrays, metadata = load_arrays(path)
     prefix = "network/"  # in the checkpoint of a run there is more than the network
     arrays = {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)} or arrays
     try:
         network.load_state_dict(arrays)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
+    about = metadata.get("solver", metadata)  # of a run, or of a network alone
+    network.task = network.task or about.get("task")
+    network.classes = about.get("classes") or network.classes
     return network

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mlp.arrays import Array
 from mlp.checks import InputError, check_integer
 from mlp.data import Dataset
-from mlp.functional import softmax
+from mlp.functional import classify
 from mlp.network import Network
 
 
@@ -20,9 +19,10 @@ class Ensemble:
         p(k | x) = 1/M Σ_m softmax(network_m(x))_k
 
     The mean is taken over probabilities, not scores: an ensemble's negative log-likelihood is then never above the
-    mean of its members' (Jensen's inequality).
+    mean of its members' (Jensen's inequality). Of networks with one output it is the mean of their sigmoids, the
+    probability of class 1. Networks of a regression answer with the mean of their outputs.
 
-    Raises ``InputError`` for no networks, or networks of different widths.
+    Raises ``InputError`` for no networks, or networks of different widths, tasks or classes.
 
     Breiman, "Bagging predictors", Machine Learning 24 (1996).
     """
@@ -31,26 +31,44 @@ class Ensemble:
         self.networks = tuple(networks)
         if not self.networks or not all(isinstance(network, Network) for network in self.networks):
             raise InputError(f"Ensemble: a list of one network or more is needed, got {networks!r}")
-        widths = {(network.in_features, network.out_features) for network in self.networks}
-        if len(widths) > 1:
-            raise InputError(f"Ensemble: the networks must have the same inputs and outputs, got {sorted(widths)}")
+        for what, values in (
+            ("inputs and outputs", {(network.in_features, network.out_features) for network in self.networks}),
+            ("task", {network.task for network in self.networks}),
+            ("classes", {network.classes for network in self.networks}),
+        ):
+            if len(values) > 1:
+                raise InputError(f"Ensemble: the networks must have the same {what}, got {sorted(values, key=str)}")
+        self.task, self.classes = self.networks[0].task, self.networks[0].classes
 
     def predict_proba(self, x: Array) -> Array:
         """The mean of the networks' probabilities, (..., classes), in the first network's dtype."""
-        total: Array = softmax(self.networks[0].scores(x))
-        for network in self.networks[1:]:
-            total += softmax(network.scores(x))
-        total /= len(self.networks)
-        return total
+        return self._mean(lambda network: network.predict_proba(x))
 
-    def predict(self, x: Array) -> NDArray[np.intp]:
-        """The class of the largest mean probability for each row: (..., in_features) -> (...)."""
-        return self.predict_proba(x).argmax(axis=-1)
+    def predict(self, x: Array) -> Array:
+        """The class of the largest mean probability for each row, by name if they have names: (..., in_features) ->
+        (...); of one output, class 1 where its mean probability is above 1/2. For a regression the mean output."""
+        if self.task == "regression":
+            return self._mean(lambda network: network.scores(x))
+        predicted = classify(self.log_proba(x))
+        return predicted if self.classes is None else np.array(self.classes)[predicted]
 
     def log_proba(self, x: Array) -> Array:
-        """log p(k | x), which serves as scores: its softmax is p. A p that underflows counts as the least p > 0."""
+        """log p(k | x), which serves as scores: its softmax is p. Of one output log p - log(1 - p), whose sigmoid
+        is p.
+
+        A p that underflows counts as the least p > 0.
+        """
         p = self.predict_proba(x)
-        return np.log(np.maximum(p, np.finfo(p.dtype).tiny))
+        tiny = np.finfo(p.dtype).tiny
+        log_p = np.log(np.maximum(p, tiny))
+        return log_p - np.log(np.maximum(1 - p, tiny)) if p.shape[-1] == 1 else log_p
+
+    def _mean(self, answer: Callable[[Network], Array]) -> Array:
+        total = answer(self.networks[0]).copy()
+        for network in self.networks[1:]:
+            total += answer(network)
+        total /= len(self.networks)
+        return total
 
     def __len__(self) -> int:
         return len(self.networks)
@@ -77,6 +95,4 @@ def bag(
     """
     check_integer("bag: members", members, 1)
     generators = np.random.default_rng(rng).spawn(members)
-    return Ensemble(
-        [train(data[generator.integers(0, len(data), len(data))], generator) for generator in generators]
-    )
+    return Ensemble([train(data.bootstrap(generator), generator) for generator in generators])

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from mlp.arrays import Array
-from mlp.data import Batches, Dataset
+from mlp.data import Batches
 from mlp.losses import Loss
 from mlp.metrics import count_correct
+from mlp.solver.data import Data, as_data
 
 
 class Evaluable(Protocol):
@@ -57,11 +58,13 @@ class Mean:
         self.__init__()  # type: ignore[misc]
 
 
-def evaluate(network: Evaluable, loss: Loss, data: Dataset, prefix: str = "") -> dict[str, float]:
+def evaluate(network: Evaluable, loss: Loss, data: Data, prefix: str = "") -> dict[str, float]:
     """Mean loss and, for classes, accuracy of a network on a data set: {"<prefix>_loss", "<prefix>_accuracy"}.
 
-    In evaluation mode; samples count by their weights in the loss, and alike in the accuracy.
+    ``data`` is a Dataset or a pair (inputs, labels); names of classes are those of ``network.classes``. In
+    evaluation mode; samples count by their weights in the loss, and alike in the accuracy.
     """
+    data = as_data(data, prefix or "evaluation", network)
     mean = Mean()
     batches = Batches(data, min(1000, len(data)), network.dtype)
     for x, y in batches.epoch():

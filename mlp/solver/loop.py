@@ -15,16 +15,9 @@ from mlp.data import Batches, Dataset
 from mlp.losses import Loss
 from mlp.network import Network
 from mlp.optim import Optimizer
-from mlp.solver.arguments import (
-    Data,
-    as_callbacks,
-    as_data,
-    as_loss_and_optimizer,
-    as_training_data,
-    check_option_names,
-    check_step,
-)
+from mlp.solver.arguments import as_callbacks, as_loss_and_optimizer, check_option_names, check_step
 from mlp.solver.callback import Callback
+from mlp.solver.data import Data, as_data, as_training_data, as_watched_data, learn_classes
 from mlp.solver.evaluation import evaluate
 from mlp.solver.history import History
 from mlp.solver.interrupt import deferred_interrupts
@@ -102,8 +95,9 @@ class Solver(Training):
         self._check_not_done()
         train, test = as_training_data(train, test)
         train = as_data(train, "train", self.model)
+        learn_classes(train, self.model)
         watched = {
-            name: as_data(data, name, self.model)
+            name: as_watched_data(data, name, self.model)
             for name, data in (("validation", validation), ("test", test))
             if data is not None
         }

@@ -89,6 +89,8 @@ class Training:
             "in_epoch": vars(self._in_epoch).copy(),
             "in_log": vars(self._in_log).copy(),
             "history": [dict(row) for row in self.history],
+            "task": self.network.task,
+            "classes": self.network.classes,
         }
         return arrays, rest
 
@@ -122,6 +124,8 @@ class Training:
             vars(self._in_epoch).update(rest["in_epoch"])
             vars(self._in_log).update(rest["in_log"])
             self.history = History([dict(row) for row in rest["history"]])
+            self.network.task = rest.get("task", self.network.task)
+            self.network.classes = rest.get("classes", self.network.classes)
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"not the state of a solver: {error!r}") from error
         self._is_done = False
