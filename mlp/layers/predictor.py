@@ -1,4 +1,4 @@
-"""A network in use: scores, classes, probabilities. Nothing of it changes, so several threads may use it at once."""
+"""A network in use: scores, classes, probabilities. Nothing of it changes, so threads may use it at once."""
 
 from __future__ import annotations
 
