@@ -12,13 +12,7 @@ from numpy.typing import DTypeLike
 from mlp.arrays import Array
 from mlp.checks import check_dtype, check_state
 from mlp.initializers import Initializer
-from mlp.layers.assembly import (
-    check_places,
-    choose_initializers,
-    convert_statistics,
-    fold_batch_norm,
-    name_places,
-)
+from mlp.layers.assembly import check_places, choose_initializers, convert_statistics, fold_batch_norm, name_places
 from mlp.layers.base import Layer
 from mlp.layers.containers import Hook, Sequential
 from mlp.layers.predictor import Predictor
@@ -43,8 +37,8 @@ class Network(Predictor):
     Parameters are named "<layer number>.<name>", for example "0.weight", and live in the flat vector
     ``parameters``. A layer given twice is one layer in two places, whose gradient is the sum over both.
 
-    A network is made to learn, ``training`` is True, and ``eval()`` and ``train()`` switch, which matters for
-    Dropout and BatchNorm. ``training_step`` always trains; ``scores``, ``predict``, ``evaluation_step`` never do.
+    A network is made to learn, ``training`` is True; ``eval()`` and ``train()`` switch, for Dropout and BatchNorm.
+    ``training_step`` always trains; ``scores``, ``predict``, ``evaluation_step`` never do.
 
     Raises ``InputError`` for no layers, something that is not a layer, layers of different dtype, a layer of
     another network, neighbours whose widths do not fit, or an unknown ``init``.
@@ -98,8 +92,7 @@ class Network(Predictor):
         """Stop calling ``hook``, forward and backward."""
         for container in self._sequences():
             for hooks in (container.forward_hooks, container.backward_hooks):
-                if hook in hooks:
-                    hooks.remove(hook)
+                hooks[:] = [other for other in hooks if other != hook]
 
     def _sequences(self) -> list[Sequential]:
         return [layer for layer in self._all_layers if isinstance(layer, Sequential)]
@@ -173,6 +166,18 @@ class Network(Predictor):
         self.body.backward_parameters(grad_scores)
         return value, scores
 
+    def freeze(self, *names: str) -> Self:
+        """Let parameters stay as they are: "0" for those of layer 0, "*.bias"; all without names."""
+        for p in self.parameters.matching(*names or "*"):
+            p.frozen = True
+        return self
+
+    def unfreeze(self, *names: str) -> Self:
+        """Let frozen parameters learn again."""
+        for p in self.parameters.matching(*names or "*"):
+            p.frozen = False
+        return self
+
     def zero_grad(self) -> None:
         """Forget all gradients."""
         self.parameters.zero_grad()
@@ -207,14 +212,10 @@ class Network(Predictor):
 
     def astype(self, dtype: DTypeLike) -> Network:
         """A copy of this network, sharing no memory with it, that computes in ``dtype``."""
-        # What two layers share stays shared: the copy is made of all of them at once.
         return Network(*self.body.astype(dtype).layers, **self._meaning()).train(self.training)
 
     def with_folded_batch_norm(self) -> Network:
-        """A copy for use, not for training, with every BatchNorm after a Linear folded into it.
-
-        It computes what this network does in evaluation mode, up to rounding, with fewer layers.
-        """
+        """A copy for use with every BatchNorm after a Linear folded into it: it computes the same."""
         return Network(*fold_batch_norm(self.body.astype(self.dtype)).layers, **self._meaning()).eval()
 
     def explain_non_finite(self, x: Array) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable, Iterator
+from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ class Parameter:
         self._grad: Array = np.zeros_like(data)
         self._cleared = True
         self._owner: weakref.ref[ParameterVector] | None = None
+        self.frozen = False  # a frozen one gets no gradient, and optimizers leave it as it is
 
     @property
     def data(self) -> Array:
@@ -62,24 +64,15 @@ class Parameter:
             )
         place[...] = values
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self._data.shape
-
-    @property
-    def size(self) -> int:
-        return self._data.size
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self._data.dtype
+    shape = property(lambda self: self._data.shape)
+    size = property(lambda self: self._data.size)
+    dtype = property(lambda self: self._data.dtype)
 
     def zero_grad(self) -> None:
         """Forget the gradient. Nothing is written yet: what is added next overwrites."""
         self._cleared = True
 
-    # The ways in which a layer adds to a gradient. What is added first after zero_grad is written in place instead,
-    # which saves a pass over memory.
+    # Ways to add to a gradient. What is added first after zero_grad is written in place: one pass over memory less.
 
     def add(self, gradient: Array) -> None:
         """grad += gradient."""
@@ -87,6 +80,8 @@ class Parameter:
 
     def add_product(self, a: Array, b: Array) -> None:
         """grad += a @ b."""
+        if self.frozen:
+            return
         if self._cleared:
             np.matmul(a, b, out=self._grad)
             self._cleared = False
@@ -99,6 +94,8 @@ class Parameter:
 
     def accumulate(self, function: Callable[..., Array], *arguments: Array) -> None:
         """grad += function(*arguments), for a function that takes ``out=``."""
+        if self.frozen:
+            return
         if self._cleared:
             function(*arguments, out=self._grad)
             self._cleared = False
@@ -108,7 +105,7 @@ class Parameter:
     @property
     def owner(self) -> ParameterVector | None:
         """The vector that it lies in."""
-        return None if self._owner is None else self._owner()
+        return self._owner() if self._owner else None
 
     def look_at(
         self, data: Array | None = None, grad: Array | None = None, owner: ParameterVector | None = None
@@ -120,7 +117,7 @@ class Parameter:
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies and pickles have memory of their own, until the copy of their vector takes them in."""
-        return {"name": self.name, "_data": self._data.copy(), "_grad": self.grad.copy()}
+        return {"name": self.name, "frozen": self.frozen, "_data": self._data.copy(), "_grad": self.grad.copy()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, _cleared=False, _owner=None)
@@ -224,11 +221,29 @@ class ParameterVector:
     def __len__(self) -> int:
         return len(self.parameters)
 
+    def matching(self, *patterns: str) -> list[Parameter]:
+        """Those named "0.weight", "*.bias", or "0" (all of layer 0). Raises ``InputError`` where none is."""
+        for pattern in patterns:
+            if not any(fits(p.name, pattern) for p in self):
+                raise InputError(
+                    f"no parameter is called {pattern!r}; there are: {', '.join(p.name for p in self)}"
+                )
+        return [p for p in self if any(fits(p.name, pattern) for pattern in patterns)]
+
     def __getitem__(self, name: str) -> Parameter:
         for p in self.parameters:
             if p.name == name:
                 return p
-        raise KeyError(f"no parameter {name!r}; there are: {', '.join(p.name for p in self.parameters)}")
+        raise KeyError(f"no parameter {name!r}; there are: {self.names()}")
+
+    def names(self) -> str:
+        """All names, in order."""
+        return ", ".join(p.name for p in self)
 
     def __repr__(self) -> str:
         return f"ParameterVector({len(self)} parameters, {self.size:,} numbers, {self.dtype})"
+
+
+def fits(name: str, pattern: str) -> bool:
+    """Whether a name is the pattern's, or that of something inside what the pattern names."""
+    return fnmatchcase(name, pattern) or fnmatchcase(name, f"{pattern}.*")

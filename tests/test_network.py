@@ -1,14 +1,20 @@
 """The container: what it refuses, what it computes, whose memory it uses, and how it starts."""
 
 import copy
+import gc
 import pickle
+import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from mlp import (
     SGD,
+    BatchNorm,
+    BinaryCrossEntropyLoss,
     CrossEntropyLoss,
+    Dropout,
     GeLU,
     HingeLoss,
     InputError,
@@ -18,6 +24,7 @@ from mlp import (
     Network,
     ReLU,
     Sigmoid,
+    Solver,
 )
 from mlp.gradcheck import check_network
 from mlp.initializers import normal
@@ -478,3 +485,103 @@ class TestExplainNonFinite:
 
     def test_an_input_beyond_the_dtype_of_the_network_is_not_finite(self, network):
         assert network.explain_non_finite(np.full((1, 6), 1e300)) == "the input is not finite"
+
+
+class TestPeople:
+    """What users of other libraries expect."""
+
+    def test_a_network_and_its_solver_are_freed_without_the_cyclic_collector(self):
+        gc.disable()
+        try:
+            network, (x, labels) = make_network(), batch()
+            optimizer = SGD(network.parameters, lr=0.1)
+            solver = Solver(network, CrossEntropyLoss(), optimizer, epochs=1, batch_size=2)
+            solver.fit((x, labels))
+            network.scores(x)
+            left = weakref.ref(network), weakref.ref(network.parameters), weakref.ref(solver)
+            del network, optimizer, solver
+            assert [ref() for ref in left] == [None, None, None]
+        finally:
+            gc.enable()
+
+    @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda s: pickle.loads(pickle.dumps(s))])
+    def test_a_copy_of_a_solver_trains_its_own_network(self, duplicate):
+        network, (x, labels) = make_network(), batch()
+        before = network.parameters.data.copy()
+        solver = Solver(network, CrossEntropyLoss(), SGD(network.parameters, lr=0.5), epochs=5, batch_size=2)
+        twin = duplicate(solver)
+        history = twin.fit((x, labels))
+        assert history[-1]["train_loss"] < history[0]["train_loss"]
+        np.testing.assert_array_equal(network.parameters.data, before)
+        np.testing.assert_array_equal(solver.fit((x, labels))["train_loss"], history["train_loss"])
+
+    def test_threads_predict_what_one_does_and_statistics_stay(self):
+        rng = np.random.default_rng(0)
+        network = Network(Linear(6, 64), BatchNorm(64), ReLU(), Dropout(0.5), Linear(64, 4), rng=0)
+        x = rng.normal(size=(200, 6)).astype(np.float32)
+        expected, before = network.scores(x), network.state_dict()
+        with ThreadPoolExecutor(4) as threads:
+            for scores in threads.map(lambda _: network.scores(x), range(60)):
+                np.testing.assert_array_equal(scores, expected)
+        assert network.training
+        assert all(layer.training for layer in network.body.walk())
+        for name, value in network.state_dict().items():
+            np.testing.assert_array_equal(value, before[name])
+
+    def test_prediction_keeps_what_a_backward_pass_needs(self):
+        network, (x, labels) = make_network(), batch()
+        loss = CrossEntropyLoss()
+        gradients = []
+        for others in ((), (x[:2],)):
+            network.zero_grad()
+            loss(network.forward(x), labels)
+            for other in others:
+                network.predict(other)
+            network.backward(loss.backward())
+            gradients.append(network.parameters.grad.copy())
+        np.testing.assert_array_equal(*gradients)
+
+    def test_a_regression_predicts_numbers(self):
+        x = np.linspace(-1, 1, 40)[:, None]
+        y = 2 * x[:, 0] + 10
+        network = Network(Linear(1, 8), ReLU(), Linear(8, 1), rng=0)
+        with pytest.raises(
+            InputError, match=r"one output may be a number or the score of a class; set network.task"
+        ):
+            network.predict(x)
+        Solver(network, MSELoss(), SGD(network.parameters, lr=0.05, momentum=0.9), epochs=60, batch_size=10).fit(
+            (x, y)
+        )
+        assert network.task == "regression"
+        np.testing.assert_allclose(np.ravel(network.predict(x)), y, atol=0.3)
+
+    def test_two_classes_with_one_output(self):
+        x = np.array([[-2.0], [-1], [1], [2]])
+        network = Network(Linear(1, 1), rng=0)
+        network.training_step(x, np.array([0, 0, 1, 1]), BinaryCrossEntropyLoss())
+        assert network.task == "classification"
+        assert set(np.ravel(network.predict(x)).tolist()) <= {0, 1}
+
+    def test_a_task_is_told(self):
+        network = Network(Linear(2, 3), task="regression")
+        assert network.predict(np.zeros((4, 2))).shape == (4, 3)
+        with pytest.raises(InputError, match=r"task must be .* or None, got 'regresion'"):
+            Network(Linear(2, 3), task="regresion")
+
+    def test_more_layers_learn_from_the_defaults(self):
+        rng = np.random.default_rng(0)
+        x = rng.normal(size=(300, 2))
+        labels = (x[:, 0] * x[:, 1] > 0).astype(int)
+        for given in ({}, {"rng": 0}):
+            layers = [layer for n in (2, 16, 16, 16) for layer in (Linear(n, 16, rng=n), ReLU())]
+            network = Network(*layers, Linear(16, 2, rng=1), **given)
+            optimizer = SGD(network.parameters, lr=0.05, momentum=0.9)
+            history = Solver(network, CrossEntropyLoss(), optimizer, epochs=80, batch_size=20).fit((x, labels))
+            assert history[-1]["train_accuracy"] > 0.9
+
+    def test_a_slice_is_made_of_the_same_layers(self):
+        network, (x, _) = make_network(), batch()
+        network.eval()
+        hidden = network[:2].forward(x.astype(network.dtype))
+        np.testing.assert_array_equal(network[2:].forward(hidden), network.scores(x))
+        assert network[:2][0] is network[0]

@@ -55,8 +55,7 @@ class Adam(Optimizer):
 
     def step(self) -> None:
         """One update of all parameters from their gradients."""
-        vector = self.parameters
-        vector.settle_gradients()
+        runs = self._begin()
         # Stored are sums, M = Σ β₁^(t-i) gᵢ and V = Σ β₂^(t-i) gᵢ², which saves multiplying g and g² by 1 - β.
         # n = Σ β^(t-i) is the sum of the weights in each, so m̂ = M / n₁ and v̂ = V / n₂, and
         # η m̂ / (√v̂ + ε) = (η √n₂ / n₁) M / (√V + ε √n₂): the corrections are two numbers, no pass over memory.
@@ -65,12 +64,12 @@ class Adam(Optimizer):
         self._counts += 1
         n1, n2 = self._counts.tolist()
         lr, eps = self.lr * math.sqrt(n2) / n1, self.eps * math.sqrt(n2)
-        coupled, shrink = (0.0, 1 - self.lr * self.weight_decay) if self.decoupled else (self.weight_decay, 1.0)
 
-        for part in self._blocks:
-            M, g, w, V = vector.rows[:, part]
+        for part, factor, own_decay in runs:
+            M, g, w, V = self.parameters.rows[:, part]
             s = self._scratch[0, : w.size]
-            g = decayed(g, w, coupled, out=s)
+            decay = self.weight_decay if own_decay is None else own_decay
+            g = decayed(g, w, 0.0 if self.decoupled else decay, out=s)
             M *= beta1
             M += g
             V *= beta2
@@ -80,9 +79,9 @@ class Adam(Optimizer):
             np.sqrt(V, out=s)
             s += eps
             np.divide(M, s, out=s)
-            s *= lr
-            if shrink != 1:
-                w *= shrink
+            s *= factor * lr
+            if self.decoupled and decay:
+                w *= 1 - factor * self.lr * decay
             w -= s
 
     @property

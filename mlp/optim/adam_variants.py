@@ -43,14 +43,14 @@ class MomentOptimizer(Optimizer):
 
     def step(self) -> None:
         """One update of all parameters from their gradients."""
-        self.parameters.settle_gradients()
+        runs = self._begin()
         self._steps += 1
         self.begin(int(self._steps[0]))
         beta1, beta2 = self.betas
-        for part in self._blocks:
+        for part, factor, own_decay in runs:
             m, g, w, v = self.parameters.rows[:, part]
             s, d, decayed_g = self._scratch[:, : w.size]
-            g = decayed(g, w, self.weight_decay, out=decayed_g)
+            g = decayed(g, w, self.weight_decay if own_decay is None else own_decay, out=decayed_g)
             m *= beta1
             m += np.multiply(g, 1 - beta1, out=s)
             np.multiply(g, g, out=s)
@@ -58,6 +58,8 @@ class MomentOptimizer(Optimizer):
             v *= beta2
             v += s
             self.direction(m, v, g, s, d)
+            if factor != 1:
+                s *= factor
             w -= s
 
     def begin(self, t: int) -> None:

@@ -44,17 +44,15 @@ class AdaGrad(Optimizer):
 
     def step(self) -> None:
         """One update of all parameters from their gradients."""
-        vector = self.parameters
-        vector.settle_gradients()
-        for part in self._blocks:
-            _, g, w, S = vector.rows[:, part]
+        for part, factor, own_decay in self._begin():
+            _, g, w, S = self.parameters.rows[:, part]
             s, d = self._scratch[:, : w.size]
-            g = decayed(g, w, self.weight_decay, out=d)
+            g = decayed(g, w, self.weight_decay if own_decay is None else own_decay, out=d)
             S += np.multiply(g, g, out=s)
             np.sqrt(S, out=s)
             s += self.eps
             np.divide(g, s, out=s)
-            s *= self.lr
+            s *= factor * self.lr
             w -= s
 
     def state(self) -> dict[str, Array]:
@@ -108,17 +106,16 @@ class RMSProp(Optimizer):
 
     def step(self) -> None:
         """One update of all parameters from their gradients."""
-        vector = self.parameters
-        vector.settle_gradients()
+        runs = self._begin()
         # Stored are sums, V = v / (1 - α) and M = m / (1 - α), which saves multiplying g and g² by 1 - α. With
         # c = √(1 - α) it is v - m² = c² (V - c² M²) and g / (√v + ε) = g / (√V + ε / c) / c; the velocity is
         # stored without its last factor, U = c u.
         c = math.sqrt(1 - self.alpha)
         lr, eps = self.lr / c, self.eps / c
-        for part in self._blocks:
-            _, g, w, V = vector.rows[:, part]
+        for part, factor, own_decay in runs:
+            _, g, w, V = self.parameters.rows[:, part]
             s, d = self._scratch[:, : w.size]
-            g = decayed(g, w, self.weight_decay, out=d)
+            g = decayed(g, w, self.weight_decay if own_decay is None else own_decay, out=d)
             V *= self.alpha
             V += np.multiply(g, g, out=s)
             if self.centered:
@@ -137,9 +134,9 @@ class RMSProp(Optimizer):
                 U = self._velocity[part]
                 U *= self.momentum
                 U += s
-                np.multiply(U, lr, out=s)
+                np.multiply(U, factor * lr, out=s)
             else:
-                s *= lr
+                s *= factor * lr
             w -= s
 
     def state(self) -> dict[str, Array]:

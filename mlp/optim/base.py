@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from mlp.registry import Registry
 # Long vectors are updated in blocks that stay in the cache from one operation to the next. Smaller blocks than
 # this stay nearer to the processor, but what they save is less than what their many more calls cost.
 BLOCK = 2**18
+# Where in the vector, the factor of the learning rate there, and the weight decay if it is not everybody's.
+Run = tuple[slice, float, float | None]
 
 OPTIMIZERS: Registry[Optimizer] = Registry("optimizer")
 
@@ -42,7 +44,9 @@ class Optimizer:
         self.lr = lr
         self.parameters = ParameterVector.of(parameters)
         length = self.parameters.length
-        self._blocks = [slice(start, start + BLOCK) for start in range(0, length, BLOCK)]
+        self._groups: list[tuple[set[Parameter], float | None, float | None]] = []
+        self._frozen: set[Parameter] = set()
+        self._runs: list[Run] = [(slice(start, start + BLOCK), 1.0, None) for start in range(0, length, BLOCK)]
 
     @property
     def lr(self) -> float:
@@ -52,6 +56,56 @@ class Optimizer:
     @lr.setter
     def lr(self, value: float) -> None:
         self._lr = check_number(f"{type(self).__name__}: lr", value, 0)
+
+    def group(self, *names: str, lr_factor: float | None = None, weight_decay: float | None = None) -> Self:
+        """Treat some parameters in their own way: with η · ``lr_factor``, with their own λ. Returns the optimizer.
+
+            optimizer.group("*.bias", weight_decay=0)      # no decay of biases
+            optimizer.group("0", lr_factor=0.1)            # the first layer learns slowly
+
+        ``names`` are patterns as in ``ParameterVector.matching``. Where several calls name a parameter, the last
+        that says something counts. (What is not to learn at all: ``network.freeze``.)
+
+        Raises ``InputError`` for a name that no parameter has, and numbers below 0.
+        """
+        chosen = set(self.parameters.matching(*names))
+        factor = None if lr_factor is None else check_number("group: lr_factor", lr_factor, 0)
+        decay = None if weight_decay is None else check_number("group: weight_decay", weight_decay, 0)
+        if decay is not None and not hasattr(self, "weight_decay"):
+            raise InputError(f"group: {type(self).__name__} has no weight_decay")
+        self._groups.append((chosen, factor, decay))
+        self._arrange()
+        return self
+
+    def _arrange(self) -> None:
+        """Divide the vector into runs of parameters that are treated alike."""
+        self._frozen = {p for p in self.parameters if p.frozen}
+        runs: list[Run] = []
+        start = 0
+        for p in self.parameters:
+            factor, decay = 1.0, None
+            for chosen, group_factor, group_decay in self._groups:
+                if p in chosen:
+                    factor = factor if group_factor is None else group_factor
+                    decay = decay if group_decay is None else group_decay
+            end = start + p.size
+            if p not in self._frozen:
+                if runs and runs[-1][0].stop == start and runs[-1][1:] == (factor, decay):
+                    start = runs.pop()[0].start
+                runs.append((slice(start, end), factor, decay))
+            start = end
+        self._runs = [
+            (slice(begin, min(begin + BLOCK, part.stop)), factor, decay)
+            for part, factor, decay in runs
+            for begin in range(part.start, part.stop, BLOCK)
+        ]
+
+    def _begin(self) -> list[Run]:
+        """At the start of a step: gradients that nobody wrote become zeros. Returns the runs to go through."""
+        self.parameters.settle_gradients()
+        if self._frozen != {p for p in self.parameters if p.frozen}:
+            self._arrange()
+        return self._runs
 
     def step(self) -> None:
         """One update of all parameters from their gradients."""

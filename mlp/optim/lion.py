@@ -43,16 +43,15 @@ class Lion(Optimizer):
 
     def step(self) -> None:
         """One update of all parameters from their gradients."""
-        self.parameters.settle_gradients()
         beta1, beta2 = self.betas
-        for part in self._blocks:
+        for part, factor, own_decay in self._begin():
             m, g, w, _ = self.parameters.rows[:, part]
             s, d = self._scratch[:, : w.size]
             np.multiply(m, beta1, out=s)
             s += np.multiply(g, 1 - beta1, out=d)
             np.sign(s, out=s)
-            s += np.multiply(w, self.weight_decay, out=d)
-            s *= self.lr
+            s += np.multiply(w, self.weight_decay if own_decay is None else own_decay, out=d)
+            s *= factor * self.lr
             w -= s
             m *= beta2
             m += np.multiply(g, 1 - beta2, out=d)

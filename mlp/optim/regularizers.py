@@ -192,6 +192,8 @@ class MaxNorm:
         Raises ``InputError`` if a parameter of two axes or more does not have this axis.
         """
         for p in penalised(parameters, biases=False):
+            if p.frozen:
+                continue
             w = p.data
             if self.axis >= w.ndim:
                 raise InputError(f"MaxNorm: parameter {p.name!r} of shape {p.shape} has no axis {self.axis}")

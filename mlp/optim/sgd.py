@@ -62,9 +62,8 @@ class SGD(Optimizer):
 
     def step(self) -> None:
         """One update of all parameters from their gradients."""
-        vector = self.parameters
-        vector.settle_gradients()
-        rows, old = vector.rows, self._velocity_row
+        runs = self._begin()
+        rows, old = self.parameters.rows, self._velocity_row
         new = 3 - old
         now = self.lr
         if now not in (self._scale, 0):
@@ -72,17 +71,18 @@ class SGD(Optimizer):
             self._scale = now
         lr, mu, keep = self._scale, self.momentum, 1 - self.dampening
 
-        for part in self._blocks:
+        for part, factor, own_decay in runs:
             block = rows[:, part]
-            combine(block, old, mu, lr * keep, lr * keep * self.weight_decay, out=block[new])
+            decay = self.weight_decay if own_decay is None else own_decay
+            combine(block, old, mu, lr * keep, lr * keep * decay, out=block[new])
             change = block[new]
             if self.nesterov:
                 # The old velocity is not needed any more: its row holds the change.
                 change = np.multiply(block[new], mu, out=block[old])
                 ahead = self._scratch[0, : change.size]
-                change += combine(block, new, 0, lr, lr * self.weight_decay, out=ahead)
+                change += combine(block, new, 0, lr, lr * decay, out=ahead)
             if now > 0:
-                block[2] -= change
+                block[2] -= change if factor == 1 else factor * change
         self._velocity_row = new
 
     @property
