@@ -78,7 +78,6 @@ CALLS, FILES_OF_CALLS = 45, 10  # of one mini-batch
 EXCEPTIONS: dict[str, set[str]] = {
     "long files": {
         "bridges/onnx_layers.py",
-        "diagnosis/activity.py",
         "parallel/pipeline/training.py",
         "functional.py",
         "grading/adapt/layers.py",

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mlp.arrays import Array
 from mlp.bridges.training import Training, make_config, samples_that_count
-from mlp.checks import InputError
+from mlp.checks import InputError, check_unmasked
 from mlp.data import Dataset
 from mlp.functional import log_softmax, softmax
 from mlp.layers import Linear
@@ -47,9 +47,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
     X (n, features) in float32 is computed with in float32, anything else in float64. A sample of weight 2 counts
     twice, one of weight 0 not at all. Features should be of about one scale: put a ``StandardScaler`` in front.
 
-    ``fit`` starts anew. ``partial_fit`` goes through its samples once, and goes on from the last call of either,
-    with the parameters that this training began with.
-
+    ``fit`` starts anew. ``partial_fit`` goes through its samples once, and goes on from the last call of either.
     Raises ``InputError`` for parameters or data that cannot be right, and ``NotFinite`` if training diverges.
     """
 
@@ -137,6 +135,8 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
     ) -> tuple[Array, Array, Array | None]:
         """The data as arrays, without samples of weight 0."""
         dtype = self.network_.dtype if going_on else FLOATS
+        check_unmasked("X", X)
+        check_unmasked("y", y)
         inputs, targets = validate_data(self, X, y, dtype=dtype, reset=not going_on, **options)
         if sample_weight is None:
             return inputs, targets, None
@@ -145,8 +145,8 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         return inputs[kept], targets[kept], w[kept]
 
     def _scores(self, X: ArrayLike) -> Array:
-        network = self.network_
-        return network.scores(validate_data(self, X, dtype=network.dtype, reset=False))
+        check_unmasked("X", X)
+        return self.network_.scores(validate_data(self, X, dtype=self.network_.dtype, reset=False))
 
 
 class MLPClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc]
@@ -198,8 +198,8 @@ class MLPClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc]
 
     def predict(self, X: ArrayLike) -> Array:
         """The class of the largest score: (n, features) -> (n,)."""
-        largest = self._scores(X).argmax(axis=1)
-        return self.classes_[largest]
+        scores = self._scores(X)
+        return self.classes_[scores.argmax(axis=1)]
 
     def predict_proba(self, X: ArrayLike) -> Array:
         """softmax of the scores: (n, features) -> (n, classes), in the order of ``classes_``."""

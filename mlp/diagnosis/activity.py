@@ -20,6 +20,7 @@ from mlp.arrays import Array
 from mlp.checks import InputError, check_number
 from mlp.layers import BatchNorm, Dropout, Layer, LayerNorm, RMSNorm, Sigmoid
 from mlp.network import Network
+from mlp.optim.clipping import norm
 from mlp.parameter import Parameter
 from mlp.solver.callbacks import Callback
 
@@ -69,8 +70,6 @@ class NeuronActivity(Callback):
         self._hidden: dict[int, str] = {}
         self._latest: dict[str, Array] = {}
         self._outputs: dict[str, Array] = {}
-        self._masks: dict[str, NDArray[np.float32]] = {}
-        self._ones = np.ones(0, np.float32)
         self._sigmoids: set[str] = set()
         self._network: Network | None = None
 
@@ -105,19 +104,13 @@ class NeuronActivity(Callback):
         self._latest.clear()
 
     def _count(self, name: str, y: Array) -> None:
-        """Add y (N, n): the sum over N is a product with ones, the fastest there is (exact up to 2^24 rows)."""
+        """Add y (N, n)."""
         rows, width = y.shape
         if f"{name}.active" not in self._counts:
             self._counts[f"{name}.active"] = np.zeros(width)
             self._counts[f"{name}.samples"] = np.zeros(1, np.int64)
             self._counts[f"{name}.saturated"] = np.zeros(1, np.int64)
-        mask = self._masks.get(name)
-        if mask is None or len(mask) < rows or mask.shape[1] != width:
-            mask = self._masks[name] = np.empty((rows, width), np.float32)
-        if len(self._ones) < rows:
-            self._ones = np.ones(rows, np.float32)
-        active = np.greater(y, 0, out=mask[:rows], casting="unsafe")
-        self._counts[f"{name}.active"] += self._ones[:rows] @ active
+        self._counts[f"{name}.active"] += np.count_nonzero(y > 0, axis=0)
         self._counts[f"{name}.samples"] += rows
         if name in self._sigmoids:
             self._counts[f"{name}.saturated"] += np.count_nonzero(y < 0.05) + np.count_nonzero(y > 0.95)
@@ -159,7 +152,7 @@ class NeuronActivity(Callback):
             self._network.remove_hook(self._remember)
             self._network.remove_hook(self._confirm)
         self._network = None
-        self._outputs, self._masks = {}, {}
+        self._outputs = {}
 
 
 class GradientFlow(Callback):
@@ -216,8 +209,8 @@ class GradientFlow(Callback):
         for name, w in weights(network).items():
             change, before = norm(w.data - self._before[name]), norm(self._before[name])
             ratio = change / before if before > 0 else math.inf if change > 0 else 0.0
-            self._norms[f"{name}_gradient_norm"] = np.array(norm(w.grad))
-            self._norms[f"{name}_weight_norm"] = np.array(norm(w.data))
+            self._norms[f"{name}_gradient_norm"] = np.array(norm(w.grad.astype(np.float64)))
+            self._norms[f"{name}_weight_norm"] = np.array(norm(w.data.astype(np.float64)))
             self._norms[f"{name}_update_ratio"] = np.array(ratio)
         self._before = {}
 
@@ -249,8 +242,3 @@ def weights(network: Iterable[Layer]) -> dict[str, Parameter]:
             count[kind] += 1
             found[f"{kind}{count[kind]}"] = p
     return found
-
-
-def norm(values: Array) -> float:
-    """The Euclidean norm over all entries, in float64."""
-    return float(np.linalg.norm(values.astype(np.float64).ravel()))

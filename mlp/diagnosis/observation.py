@@ -10,12 +10,12 @@ from typing import NamedTuple
 import numpy as np
 
 from mlp.arrays import Array
-from mlp.checks import InputError
-from mlp.diagnosis.activity import norm
+from mlp.checks import InputError, plain_array
 from mlp.diagnosis.statistics import LayerRow, LayerStatistics, ParameterRow
 from mlp.layers import Layer, ReLU, ReLU6, Sequential, Sigmoid, Tanh
 from mlp.losses import Loss
 from mlp.network import Network
+from mlp.optim.clipping import norm
 
 RECTIFIERS = (ReLU, ReLU6)
 # |dy/dx| of the layers that saturate, from their output. (Where ReLU6 is flat at 0, that is counted as dead.)
@@ -66,7 +66,7 @@ def layer_statistics(network: Network, loss: Loss, x: Array, targets: Array) -> 
 
 def observe(network: Network, loss: Loss, x: Array, targets: Array) -> Observation:
     """The pass of ``layer_statistics``. The copy's parameters hold its gradients."""
-    x = np.asarray(x)
+    x = plain_array("layer_statistics: x", x)
     if x.size == 0:
         raise InputError(f"layer_statistics: the batch must not be empty, got shape {x.shape}")
     twin, loss = copy.deepcopy(network).train(), copy.deepcopy(loss)
@@ -142,4 +142,4 @@ def _measure(name: str, y: Array, layer: Layer | None = None) -> LayerRow:
 
 def _measure_parameter(name: str, w: Array, g: Array) -> ParameterRow:
     finite = bool(np.isfinite(w).all() and np.isfinite(g).all())
-    return ParameterRow(name, w.shape, norm(w), norm(g), finite)
+    return ParameterRow(name, w.shape, norm(w.astype(np.float64)), norm(g.astype(np.float64)), finite)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mlp.arrays import Array
-from mlp.checks import InputError
+from mlp.checks import InputError, plain_array
 from mlp.metrics import roc_auc, roc_curve
 from mlp.metrics.calibration import ReliabilityBins, reliability_bins
 from mlp.metrics.inputs import check_probabilities, true_classes
@@ -59,7 +59,7 @@ def plot_confusion_matrix(matrix: ArrayLike, class_names: Sequence[str] | None =
 
     That is the share among the samples of the true class, so rare classes show as clearly as common ones.
     """
-    C: Array = np.asarray(matrix)
+    C: Array = plain_array("plot_confusion_matrix: matrix", matrix)
     if C.ndim != 2 or C.shape[0] != C.shape[1] or C.size == 0 or C.dtype.kind not in "iuf":
         raise InputError(
             f"plot_confusion_matrix needs a matrix of numbers (K, K), got {C.dtype} of shape {C.shape}"

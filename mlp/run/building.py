@@ -159,6 +159,8 @@ def _make_schedule(config: RunConfig, samples: int) -> Any:
         options = {"every": decay_steps, "factor": config.decay_factor}
     elif "factor" in takes:
         options = {"factor": config.decay_factor ** (1 / decay_steps)}
+    elif "period" in takes:
+        options = {"period": decay_steps}
     warmup_steps = round(config.warmup_epochs * steps_per_epoch)
     total = config.epochs * steps_per_epoch
     if warmup_steps >= max(total, 1):

@@ -104,13 +104,13 @@ class RunConfig:
     )
     schedule: str = choice(
         "constant",
-        lambda: SCHEDULES.made_with("lr", "steps", "every", "factor"),
+        lambda: SCHEDULES.made_with("lr", "steps", "every", "factor", "period"),
         "the learning rate over the epochs",
     )
     warmup_epochs: float = between(0, 1e6, 0.0, "epochs in which the learning rate rises from 0")
     decay_epochs: float = number(
-        10.0, "a number > 0, at most 1e6", lambda v: 0 < v <= 1e6, "epochs between two decays",
-        only.schedule_takes("factor"),
+        10.0, "a number > 0, at most 1e6", lambda v: 0 < v <= 1e6, "epochs between two decays, or until a restart",
+        only.schedule_takes("factor", "period"),
     )  # fmt: skip
     decay_factor: float = between(0, 1, 0.1, "factor of a decay of the learning rate", only.DECAYS)
     plateau_patience: int | None = integer(

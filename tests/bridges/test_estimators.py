@@ -481,3 +481,10 @@ class TestWhatUsersOfScikitLearnLookFor:
             model.fit(self.X, np.arange(60) % 3)
         with pytest.raises(InputError, match="warm_start: the parameters are of another architecture"):
             model.set_params(hidden=(5,)).fit(self.X, y)
+
+    def test_masked_values_are_refused(self):
+        masked, y = np.ma.masked_less(self.X, -1), self.X[:, 0] > 0
+        model = MLPClassifier(hidden=(), epochs=1, random_state=0)
+        for use in (lambda: model.fit(masked, y), lambda: model.fit(self.X, y).predict(masked)):
+            with pytest.raises(InputError, match=r"X has \d+ masked entries"):
+                use()

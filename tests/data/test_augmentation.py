@@ -484,3 +484,10 @@ def test_reprs_name_the_strengths():
 @each_on_images
 def test_an_empty_batch_stays_empty(augment):
     assert augment.images(np.zeros((0, 35)), fixed()).shape == (0, 35)
+
+
+def test_masked_values_are_refused():
+    with pytest.raises(InputError, match="GaussianNoise: x has 1 masked entries"):
+        GaussianNoise(0.1).images(
+            np.ma.masked_less(np.array([[0.0, 1.0]], np.float32), 0.5), np.random.default_rng(0)
+        )

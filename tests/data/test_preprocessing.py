@@ -427,3 +427,10 @@ def test_reprs():
     pipeline = Pipeline(Center(), Standardize(), PCA(2), Whiten("zca", 0.5), Decorrelate())
     assert repr(pipeline) == "Pipeline(Center(), Standardize(), PCA(2), Whiten('zca', epsilon=0.5), Decorrelate())"
     assert isinstance(pipeline, Preprocessing)
+
+
+def test_masked_values_are_refused():
+    x = np.ma.masked_less(np.array([[0.0, 1.0], [2.0, 3.0]]), 0.5)
+    for use in (Standardize().fit, Standardize().fit(x.data).transform):
+        with pytest.raises(InputError, match="x has 1 masked entries"):
+            use(x)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from mlp.arrays import Array
-from mlp.checks import InputError, check_integer, check_number
+from mlp.checks import InputError, check_integer, check_number, check_unmasked
 
 # Images that are worked on together: all arrays of a step then stay in the processor's cache.
 BLOCK = 32 * 28 * 28
@@ -137,6 +137,7 @@ class ImageAugmentation(Augmentation):
 
 def check_floats(name: str, x: Array) -> None:
     """Raise ``InputError`` unless x is a batch of float32 or float64."""
+    check_unmasked(f"{name}: x", x)
     if not isinstance(x, np.ndarray) or x.dtype not in (np.float32, np.float64):
         kind = x.dtype if isinstance(x, np.ndarray) else type(x).__name__
         raise InputError(f"{name}: x must be an array of float32 or float64, got {kind}")

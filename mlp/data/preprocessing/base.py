@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlp.arrays import Array
-from mlp.checks import InputError
+from mlp.checks import InputError, check_unmasked, plain_array
 from mlp.data.dataset import Dataset
 from mlp.data.labels import check_finite
 
@@ -110,6 +110,7 @@ class Centred(Preprocessing):
 
     def _check(self, x: Array, features: int) -> None:
         name = type(self).__name__
+        check_unmasked(f"{name}: x", x)
         if not isinstance(x, np.ndarray) or x.dtype not in (np.float32, np.float64):
             kind = x.dtype if isinstance(x, np.ndarray) else type(x).__name__
             raise InputError(f"{name}: x must be an array of float32 or float64, got {kind}")
@@ -142,7 +143,7 @@ def read_blocks(where: str, data: Array | Dataset) -> Blocks:
     if isinstance(data, Dataset):
         starts = range(0, len(data), BLOCK_ROWS)
         return lambda: (data[i : i + BLOCK_ROWS].arrays(np.float64)[0] for i in starts)
-    x = np.asarray(data)
+    x = plain_array(f"{where}: x", data)
     if x.ndim != 2 or x.size == 0 or x.dtype.kind not in "buif":
         raise InputError(f"{where}: expected a Dataset or real numbers (n, features), got {x.dtype} of {x.shape}")
     check_finite(x, "x", where)
