@@ -52,6 +52,7 @@ AT_USE = {("solver", "plots")}
 # Package -> the one file that imports it, or None where the plan leaves that open.
 OPTIONAL = {
     "fissix": "grading/python2.py",
+    "IPython": "solver/callbacks/progress.py",
     "matplotlib": "plots/figure.py",
     "mpi4py": "parallel/mpi.py",
     "onnx": "bridges/onnx_export.py",
@@ -59,7 +60,7 @@ OPTIONAL = {
     "sklearn": "bridges/estimators.py",
     "torch": None,
     "tqdm": "solver/callbacks/progress.py",
-    "wandb": "run/tracking.py",
+    "wandb": "run/wandb_process.py",
     "yaml": "run/yaml_files.py",
 }
 # A class needs its base class when it is defined, not when it is used. So this file imports it at its top, and
@@ -153,7 +154,6 @@ EXCEPTIONS: dict[str, set[str]] = {
         "parallel/process.py: watch",
         "parameter.py: check_state",
         "parameter.py: __init__",
-        "run/run.py: run",
         "studies/cost/figures.py: plot_parallel",
         "studies/cost/modes.py: tensor_parallel",
         "studies/cost/modes.py: pipeline",

@@ -25,10 +25,8 @@ WITHOUT_A_SCREEN = {"agg", "cairo", "pdf", "pgf", "ps", "svg", "template"}
 @cache
 def _figure_class() -> type[Any]:
     """matplotlib's Figure, which also shows itself where a notebook has not been told how to show figures."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise InputError("figures need matplotlib: pip install matplotlib") from None
+    check_matplotlib()
+    from matplotlib.figure import Figure
 
     class ShownFigure(Figure):
         def _repr_mimebundle_(self, **options: Any) -> dict[str, bytes]:
@@ -60,6 +58,16 @@ def new_grid(rows: int, columns: int, size: tuple[float, float] = (4.5, 3.4), **
     made = {"figsize": (size[0] * columns, size[1] * rows), "layout": "constrained"}
     figure = kind(**made) if pyplot is None else pyplot.figure(FigureClass=kind, **made)
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def check_matplotlib() -> None:
+    """Raise ``InputError`` unless there is a matplotlib, and it takes what ``MPLBACKEND`` asks for."""
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError:
+        raise InputError("figures need matplotlib: pip install matplotlib") from None
+    except ValueError as error:
+        raise InputError(f"matplotlib cannot be used: {' '.join(str(error).split())[:200]}") from None
 
 
 def new_figure(columns: int) -> tuple[Any, Sequence[Any]]:

@@ -9,13 +9,15 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from mlp.checks import InputError
 from mlp.run.config import RunConfig, read_config
+from mlp.run.folder import FINAL, check_resume, check_same_run
 from mlp.run.options import parse_arguments
-from mlp.run.run import FINAL, RunResult, check_resume, check_same_run, run
+from mlp.run.run import RunResult, run
 from mlp.solver.loop import NotFinite
+from mlp.solver.screen import open_missing_streams, say
 
 if TYPE_CHECKING:
     from mlp.parallel.communicator import Communicator
@@ -31,26 +33,27 @@ def main(arguments: Sequence[str], program: str, *, progress: bool = True) -> in
 
     Started by ``mpiexec`` or ``mlp.parallel.launch``, it is one of several processes, of which rank 0 speaks.
     """
+    open_missing_streams()
     communicator = find_communicator()
-    say = print if communicator is None or communicator.rank == 0 else silent
+    tell = say if communicator is None or communicator.rank == 0 else silent
     try:
         config, folder = read_arguments(arguments, program)
-        say(describe_start(config, folder), flush=True)
+        tell(describe_start(config, folder))
         result = run(config, resume=folder, progress=progress, communicator=communicator)
     except InputError as error:
-        say(f"{program}: {error}", file=sys.stderr)
+        tell(f"{program}: {error}", sys.stderr)
         return 2
     except NotFinite as error:
-        say(f"{program}: training diverged: {error}; {advise(config)}", file=sys.stderr)
+        tell(f"{program}: training diverged: {error}; {advise(config)}", sys.stderr)
         return 1
     except KeyboardInterrupt as error:
-        say(f"\n{program}: {str(error) or 'interrupted'}", file=sys.stderr)
+        tell(f"\n{program}: {str(error) or 'interrupted'}", sys.stderr)
         return 130
-    say(describe_result(result))
+    tell(describe_result(result))
     return 0
 
 
-def silent(*words: object, **options: object) -> None:
+def silent(text: str, stream: TextIO | None = None) -> None:
     """What the other ranks say."""
 
 

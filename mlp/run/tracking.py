@@ -1,14 +1,22 @@
 """Weights & Biases as a mirror of a run's local record, which is complete without it.
 
-The only file that imports wandb, and only when it is used.
+wandb runs in a process of its own (``wandb_process.py``), which is ended if it stalls: training never waits for it,
+and whatever wandb does to the process that imports it, it does there.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import queue
 import secrets
-from collections.abc import Callable, Mapping
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +29,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mlp")
 
+PATIENCE = 30.0  # seconds without a sign of life after which wandb is given up
+
 
 class WandbMirror(Callback):
     """Sends every record to Weights & Biases as well. Whatever goes wrong there, training goes on.
@@ -32,50 +42,49 @@ class WandbMirror(Callback):
     def __init__(self, folder: Path, config: Mapping[str, Any], mode: str, project: str, group: str | None) -> None:
         self.folder, self.config, self.mode = folder, config, mode
         self.project, self.group = project, group
-        self._run: Any = None
+        self.url: str | None = None  # where the run can be seen, if it is online
+        self._process: subprocess.Popen[bytes] | None = None
+        self._orders: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._news: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._sent = self._answered = 0
+        self._heard = 0.0
 
     def on_start(self, solver: Solver) -> None:
-        self._attempt("start", self._start)
+        mode = os.environ.get("WANDB_MODE", "") if self.mode == "auto" else self.mode
+        if mode == "disabled":
+            return
+        try:
+            run_id = self._run_id()
+            self._process = self._start_process()
+        except (OSError, ValueError) as error:
+            self._give_up("start", str(error))
+            return
+        for talk in (self._write, self._read):
+            threading.Thread(target=talk, args=(self._process,), daemon=True).start()
+        self._order(
+            "start", mode=mode, project=self.project, group=self.group, name=self.folder.name, id=run_id,
+            dir=str(self.folder), config=dict(self.config),
+        )  # fmt: skip
 
     def on_log(self, solver: Solver, row: dict[str, Any]) -> None:
-        self._log(row)
+        self._order("log", row=dict(row))
 
     def on_epoch(self, solver: Solver, row: dict[str, Any]) -> None:
-        self._log(row)
+        self._order("log", row=dict(row))
 
     def finish(self, summary: Mapping[str, Any], image: Path | None = None) -> None:
-        """Record the final numbers and the curves, then end the wandb run."""
-        if self._run is not None:
-            self._attempt("finish", lambda: self._finish(summary, image))
-            self._run = None
-
-    @property
-    def url(self) -> str | None:
-        """Where the run can be seen, if it is online."""
-        return getattr(self._run, "url", None)
-
-    def _start(self) -> None:
-        import wandb
-
-        mode: Any = os.environ.get("WANDB_MODE") if self.mode == "auto" else self.mode
-        # verify=False asks no server: a stored key is enough. Without one, init would ask for it, and wait.
-        if mode not in ("offline", "disabled") and not wandb.login(prompt=False, verify=False):
-            if mode == "online":
-                log.warning("wandb: no login is stored (see wandb login), so this run is recorded offline")
-            mode = "offline" if mode in (None, "", "online") else mode
-        self._run = wandb.init(
-            project=self.project,
-            group=self.group,
-            name=self.folder.name,
-            id=self._run_id(),
-            resume="allow" if mode == "online" else None,
-            dir=str(self.folder),
-            config=dict(self.config),
-            mode=mode,
-            settings=wandb.Settings(silent=True, console="off", init_timeout=20, finish_timeout=60),
-        )
-        self._run.define_metric("step")
-        self._run.define_metric("*", step_metric="step")
+        """Record the final numbers and the curves, then end the wandb run; waited for as long as wandb gets on."""
+        self._order("finish", summary=dict(summary), image=str(image) if image and image.exists() else None)
+        self._orders.put(None)
+        try:
+            while self._process is not None and self._answered < self._sent:
+                time.sleep(0.01)
+                self._look()
+        except BaseException:  # a second Ctrl-C
+            self._end_process()
+            raise
+        self._look()
+        self._end_process()
 
     def _run_id(self) -> str:
         """The same id whenever this run is continued."""
@@ -84,34 +93,70 @@ class WandbMirror(Callback):
             write_text(path, secrets.token_hex(4))
         return path.read_text().strip()
 
-    def _log(self, row: Mapping[str, Any]) -> None:
-        if self._run is not None:
-            self._attempt("log", lambda: self._run.log(dict(row)))
+    def _start_process(self) -> subprocess.Popen[bytes]:
+        # A service of wandb that this process may have is not ours. In a session of its own it gets no Ctrl-C.
+        environment = {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}
+        return subprocess.Popen(
+            [sys.executable, "-P", str(Path(__file__).with_name("wandb_process.py"))], env=environment,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
 
-    def _finish(self, summary: Mapping[str, Any], image: Path | None) -> None:
-        import wandb
+    def _order(self, what: str, **details: Any) -> None:
+        """Hand an order on, without waiting for it."""
+        self._look()
+        if self._process is not None:
+            if self._sent == self._answered:
+                self._heard = time.monotonic()
+            self._sent += 1
+            self._orders.put(json.dumps({"order": what, **details}, default=str).encode() + b"\n")
 
-        self._run.summary.update(dict(summary))
-        if image is not None and image.exists():
-            self._run.log({"curves": wandb.Image(str(image)), "step": summary["step"]})
-        self._run.finish(exit_code=0 if summary["status"] == "completed" else 1)
+    def _write(self, process: subprocess.Popen[bytes]) -> None:
+        """In a thread of its own: pass orders on until there are none, or nobody to take them."""
+        with suppress(OSError, ValueError):
+            for order in iter(self._orders.get, None):
+                process.stdin.write(order)  # type: ignore[union-attr]
+                process.stdin.flush()  # type: ignore[union-attr]
+            process.stdin.close()  # type: ignore[union-attr]
 
-    def _attempt(self, what: str, action: Callable[[], None]) -> None:
-        # wandb and the process behind it fail in many ways, with many exceptions; none of them may end a run.
+    def _read(self, process: subprocess.Popen[bytes]) -> None:
+        """In a thread of its own: take answers until the process has ended."""
+        with suppress(OSError, ValueError):
+            for line in process.stdout:  # type: ignore[union-attr]
+                self._news.put(json.loads(line))
+        self._news.put({"failed": "process", "reason": "it has ended"})
+
+    def _look(self) -> None:
+        """Take in what wandb has answered, and give it up if that is too long ago."""
+        while self._process is not None and self._answered < self._sent and not self._news.empty():
+            news = self._news.get()
+            self._heard = time.monotonic()
+            if "failed" in news:
+                self._give_up(news["failed"], news["reason"])
+            elif "warning" in news:
+                log.warning("wandb: %s", news["warning"])
+            elif "url" in news:
+                self.url = news["url"]
+            else:
+                self._answered += 1
+        waited = time.monotonic() - self._heard
+        if self._process is not None and self._answered < self._sent and waited > PATIENCE:
+            self._give_up("time limit", f"no answer for {PATIENCE:g} s")
+
+    def _give_up(self, what: str, reason: str) -> None:
+        self._end_process()
+        log.warning(
+            "wandb failed (%s: %s); training goes on without it, the record in %s is complete",
+            what, " ".join(reason.split()), self.folder,
+        )  # fmt: skip
+
+    def _end_process(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        self._orders.put(None)
         try:
-            action()
-        except Exception as error:
-            self._run = None
-            self._silence()
-            reason = " ".join(str(error).split()) or type(error).__name__
-            log.warning(
-                "wandb failed (%s: %s); training goes on without it, the record in %s is complete",
-                what, reason, self.folder,
-            )  # fmt: skip
-
-    def _silence(self) -> None:
-        """Give up wandb's service process, which would complain again, with a traceback, when Python exits."""
-        with suppress(Exception):
-            import wandb
-
-            wandb.teardown(exit_code=1)
+            process.wait(timeout=0 if self._answered < self._sent else 1)
+        except subprocess.TimeoutExpired:
+            # Also if it is frozen. The service that wandb starts ends by itself once this process is gone.
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()

@@ -121,9 +121,9 @@ class Training:
             self.rng.bit_generator.state = self._order_state = rest["order_state"]
             self.global_step, self.epoch = int(rest["step"]), int(rest["epoch"])
             self.step_in_epoch = int(rest["step_in_epoch"])
-            vars(self._in_epoch).update(rest["in_epoch"])
-            vars(self._in_log).update(rest["in_log"])
-            self.history = History([dict(row) for row in rest["history"]])
+            for mean, sums in ((self._in_epoch, rest["in_epoch"]), (self._in_log, rest["in_log"])):
+                vars(mean).update({name: type(value)(sums[name]) for name, value in vars(mean).items()})
+            self.history = History([{**row} for row in rest["history"]])
             self.network.task = rest.get("task", self.network.task)
             self.network.classes = rest.get("classes", self.network.classes)
         except (KeyError, TypeError, ValueError) as error:

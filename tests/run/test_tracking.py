@@ -1,11 +1,14 @@
 """The local record and its mirror in the real wandb, offline: the same numbers, and no harm if wandb fails."""
 
+import contextlib
 import json
 import os
 import pty
 import signal
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import matplotlib
@@ -14,39 +17,47 @@ from running import PATIENCE, SCRIPT, assert_same_run, launch, rows, wait
 
 pytest.importorskip("wandb")
 
-# The training script with wandb's service process killed after a few records.
-KILL_THE_SERVICE = f"""
+# The training script, which sends a signal to a process after a few records: to the one that speaks to wandb, or to
+# the service that wandb starts in it. From then on an answer has to come within two seconds.
+STRIKE = f"""
 import os, signal, sys, time
 from pathlib import Path
 sys.path.insert(0, {str(SCRIPT.parent)!r})
 from run_mlp import main
-from mlp.run.tracking import WandbMirror
+from mlp.run import tracking
 
-log, calls = WandbMirror.on_log, []
+depth, number, *arguments = sys.argv[1:]
+log, calls = tracking.WandbMirror.on_log, []
 
-def children():
+def children(parent):
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             pid, rest = stat.read_text().split(" ", 1)
         except OSError:
             continue
-        if int(rest.rpartition(")")[2].split()[1]) == os.getpid():
+        if int(rest.rpartition(")")[2].split()[1]) == parent:
             found.append(int(pid))
     return found
 
 def strike(self, solver, row):
     calls.append(1)
     if len(calls) == 3:
-        processes = children()
-        assert processes
-        for pid in processes:
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
+        process = os.getpid()
+        for _ in range(int(depth)):
+            while not children(process):
+                time.sleep(0.01)
+            process = children(process)[0]
+        while self._answered < self._sent:  # wandb needs a while to start
+            self._look()
+            time.sleep(0.01)
+        os.kill(process, int(number))
+        tracking.PATIENCE = 2
+        print("struck", process, flush=True)
     log(self, solver, row)
 
-WandbMirror.on_log = strike
-sys.exit(main(sys.argv[1:]))
+tracking.WandbMirror.on_log = strike
+sys.exit(main(arguments))
 """
 
 
@@ -68,8 +79,13 @@ def stranger(tmp_path):
 def track(quick, tmp_path, stranger):
     """track(*options, code, **environment) -> (exit status, stdout, stderr, folder) of a real, tracked run."""
 
-    def call(*options, code=(SCRIPT,), **environment):
+    def call(*options, code=(SCRIPT,), package=None, **environment):
         folder = tmp_path / "run"
+        if package is not None:  # that of a wandb of ours
+            (tmp_path / "package").mkdir()
+            (tmp_path / "package" / "wandb.py").write_text(package)
+            places = [str(tmp_path / "package"), *filter(None, [stranger.get("PYTHONPATH")])]
+            environment["PYTHONPATH"] = os.pathsep.join(places)
         process = launch(
             *code, *quick, "--tracking=auto", *options, f"--output={folder}", env=stranger | environment
         )
@@ -143,27 +159,26 @@ def test_nobody_is_asked_on_a_terminal(mode, quick, stranger, finished, tmp_path
     assert_complete(folder, finished)
 
 
-def test_none_leaves_wandb_out(track, finished, tmp_path):
-    trap = tmp_path / "trap"
-    trap.mkdir()
-    (trap / "wandb.py").write_text("raise SystemExit('wandb was imported')")
-    status, _, err, folder = track("--tracking=none", PYTHONPATH=str(trap))
+def test_none_leaves_wandb_out(track, finished):
+    status, _, err, folder = track("--tracking=none", package="raise SystemExit('wandb was imported')")
     assert (status, err) == (0, "")
     assert_same_run(folder, finished)
     assert not list(folder.glob("wandb*"))
 
 
 @pytest.mark.parametrize(
-    ("package", "mode"), [("raise ImportError('no wandb here')", ""), (None, "nonsense"), (None, "")],
-    ids=["missing", "nonsense mode", "unusable folder"],
+    ("package", "mode"),
+    [
+        ("raise ImportError('no wandb here')", ""), ("raise SystemExit('no licence')", ""),
+        ("import os; os._exit(3)", ""), (None, "nonsense"), (None, ""),
+    ],
+    ids=["missing", "leaves", "vanishes", "nonsense mode", "unusable folder"],
 )  # fmt: skip
 def test_wandb_that_cannot_start_is_one_warning(package, mode, track, finished, tmp_path):
-    if package is not None:
-        (tmp_path / "wandb.py").write_text(package)
-    elif not mode:
+    if package is None and not mode:
         (tmp_path / "run").mkdir()
         (tmp_path / "run" / "wandb").touch()
-    status, _, err, folder = track(PYTHONPATH=str(tmp_path), WANDB_MODE=mode)
+    status, _, err, folder = track(package=package, WANDB_MODE=mode)
     assert status == 0
     assert_one_warning(err, folder)
     assert_complete(folder, finished)
@@ -176,12 +191,49 @@ def test_the_variable_switches_it_off(track, finished):
     assert_complete(folder, finished)
 
 
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+@pytest.mark.parametrize("depth", [1, 2], ids=["process", "service"])
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds child processes in /proc")
-def test_wandb_that_dies_on_the_way_is_one_warning(track, finished):
-    status, _, err, folder = track(code=("-c", KILL_THE_SERVICE))
-    assert status == 0
+def test_wandb_that_dies_or_stalls_on_the_way_is_one_warning(depth, number, track, finished):
+    status, out, err, folder = track("--log_every=4", code=("-c", STRIKE, depth, int(number)))
+    struck = [int(line.split()[1]) for line in out.splitlines() if line.startswith("struck")]
+    for process in struck:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+    assert (status, len(struck)) == (0, 1), err
     assert_one_warning(err, folder)
     assert_complete(folder, finished)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds child processes in /proc")
+def test_a_run_that_is_killed_ends_in_wandb_too(quick, stranger, tmp_path):
+    folder = tmp_path / "run"
+    process = launch(
+        SCRIPT, *quick, "--epochs=9999", "--hidden=64", "--tracking=auto", f"--output={folder}", env=stranger
+    )
+    deadline = time.monotonic() + PATIENCE
+    while not list((folder / "wandb").glob("offline-run-*/run-*.wandb")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    (mirror,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    process.kill()
+    assert wait(process)[2] == ""
+    while Path(f"/proc/{mirror}").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    recorded, known = read_back(folder, stranger)[2], rows(folder)
+    assert 0 < len(recorded) <= len(known)
+    assert recorded == known[: len(recorded)]
+
+
+def test_a_key_without_a_network_ends_in_an_offline_copy(track, stranger, finished):
+    with socket.create_server(("127.0.0.1", 0)) as nobody:  # takes calls and never answers
+        address = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        status, _, err, folder = track("--tracking=online", WANDB_API_KEY="a" * 40, WANDB_BASE_URL=address)
+    assert status == 0
+    assert err.count("\n") == 1
+    assert err.startswith("wandb: cannot be online (")
+    assert "so this run is recorded offline" in err
+    assert_complete(folder, finished)
+    assert read_back(folder, stranger)[2][: len(rows(folder))] == rows(folder)
 
 
 def test_an_interrupted_tracked_run_is_resumed(quick, stranger, finished, tmp_path):

@@ -8,8 +8,8 @@ from typing import Literal
 
 from mlp.checks import InputError
 from mlp.run.config import RunConfig, read_config
+from mlp.run.folder import CONFIG, FINAL
 from mlp.run.record import CHECKPOINT, FORMAT, METRICS, TIMING
-from mlp.run.run import CONFIG, FINAL
 from mlp.solver.checkpoint import load_arrays
 from mlp.studies.experiments.keys import check_same_key
 from mlp.studies.experiments.results import load_result

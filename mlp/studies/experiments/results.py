@@ -9,8 +9,8 @@ from typing import Any
 
 from mlp.checks import InputError
 from mlp.run.config import RunConfig, read_config
+from mlp.run.folder import CONFIG, FINAL
 from mlp.run.record import METRICS, TIMING
-from mlp.run.run import CONFIG, FINAL
 from mlp.studies.experiments.experiment import Experiment
 from mlp.studies.experiments.keys import ROOT, check_same_key, run_folder
 

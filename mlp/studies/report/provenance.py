@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlp.run.run import ENVIRONMENT
+from mlp.run.folder import ENVIRONMENT
 from mlp.studies.report.results import Result
 
 
