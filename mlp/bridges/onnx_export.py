@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+import mlp.bridges.onnx_activations
+import mlp.bridges.onnx_layers  # noqa: F401 - these two write the layers
 from mlp import __version__
-from mlp.bridges.onnx_graph import Graph, Node
-from mlp.bridges.onnx_layers import WRITERS
+from mlp.bridges.onnx_graph import WRITERS, Graph, Node
 from mlp.checks import InputError
 from mlp.files import write_atomically
 from mlp.network import Network
@@ -26,8 +27,8 @@ def export_onnx(network: Network, path: str | Path) -> None:
     (batch, out_features), for any batch; one that begins with an Embedding takes one index a sample, (batch,).
     "scores" is ``network.scores(x)`` up to rounding. Parameters keep their names.
 
-    Raises ``InputError`` for a layer that has no counterpart (see ``onnx_layers``), for a network of more than
-    2 GiB, if the file cannot be written, and if onnx is not installed.
+    Raises ``InputError`` for a layer that has no counterpart (see ``onnx_layers`` and ``onnx_activations``), for a
+    network of more than 2 GiB, if the file cannot be written, and if onnx is not installed.
     """
     write_atomically(Path(path), lambda file: file.write(to_onnx(network).SerializeToString()))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,6 +15,20 @@ from mlp.network import Network
 from mlp.parameter import Parameter
 
 Writer = Callable[..., str]
+Write = TypeVar("Write", bound=Callable[..., str])
+
+# Class of a layer -> function (graph, layer, name of x) -> name of y.
+WRITERS: dict[type[Layer], Callable[..., str]] = {}
+
+
+def writes(*kinds: type[Layer]) -> Callable[[Write], Write]:
+    """Decorator: this function writes layers of these classes, but not of their subclasses, which may differ."""
+
+    def register(write: Write) -> Write:
+        WRITERS.update(dict.fromkeys(kinds, write))
+        return write
+
+    return register
 
 
 class Node(NamedTuple):

@@ -9,7 +9,7 @@ import mlp.layers
 from mlp import InputError, Network
 from mlp.bridges import onnx_export
 from mlp.bridges.onnx_export import export_onnx, to_onnx
-from mlp.bridges.onnx_layers import WRITERS, writes
+from mlp.bridges.onnx_graph import WRITERS, writes
 from mlp.initializers import normal
 from mlp.layers import (
     ELU,
@@ -288,13 +288,13 @@ class TestRefusals:
         np.testing.assert_allclose(run(network, x), network.scores(x), rtol=1e-12, atol=1e-12)
 
     def test_writes_registers_a_function(self, monkeypatch):
-        monkeypatch.setattr("mlp.bridges.onnx_layers.WRITERS", {})
+        monkeypatch.setattr("mlp.bridges.onnx_graph.WRITERS", {})
 
         def write(graph, layer, x):
             return x
 
         assert writes(Cube)(write) is write
-        assert {Cube: write} == mlp.bridges.onnx_layers.WRITERS
+        assert {Cube: write} == mlp.bridges.onnx_graph.WRITERS
 
     def test_a_network_too_large_for_the_format(self, monkeypatch):
         monkeypatch.setattr(onnx_export, "MAX_BYTES", 100)
