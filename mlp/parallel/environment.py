@@ -1,16 +1,19 @@
-"""What the launcher tells the processes it starts: variables that have to be set before Python is."""
+"""What the launcher and the processes that it starts tell each other: variables, and a report."""
 
 from __future__ import annotations
 
+import json
 import os
 import warnings
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 # Each rank has a core of its own at best. A BLAS that starts a thread for every core, in every rank, makes them
 # wait for each other: steps become many times slower.
 BLAS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 ONE_THREAD = dict.fromkeys(BLAS, "1")
-# MPICH's transport: shared memory alone, no listening sockets.
+# MPICH's transport between ranks: shared memory alone, no sockets.
 SHARED_MEMORY = {"UCX_TLS": "self,shm"}
 
 INSTALL = 'python -m pip install "mlp[parallel]"'
@@ -29,3 +32,24 @@ def warn_of_blas_threads(ranks: int, environment: Mapping[str, str] = os.environ
             RuntimeWarning,
             stacklevel=3,
         )
+
+
+def is_launched() -> bool:
+    """Whether this process is a rank of the launcher's."""
+    return REPORT in os.environ
+
+
+def tell_launcher(news: Mapping[str, Any]) -> None:
+    """Add a line to the report that the launcher reads, if there is one."""
+    if is_launched():
+        with Path(os.environ[REPORT]).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(news) + "\n")
+
+
+def shared_memory_files() -> list[str]:
+    """The files of shared memory that MPI has made for the ranks on this machine; where /proc tells."""
+    try:
+        words = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace").split()
+    except OSError:
+        return []
+    return sorted({word for word in words if word.startswith("/dev/shm/mpich")})

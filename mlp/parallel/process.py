@@ -11,10 +11,11 @@ import atexit
 import json
 import os
 import sys
+import threading
 import time
+import zlib
 from collections import deque
 from collections.abc import Iterator
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -23,7 +24,9 @@ from numpy.typing import NDArray
 
 from mlp.arrays import aligned_empty
 from mlp.parallel.communicator import CommunicatorError
-from mlp.parallel.environment import REPORT
+from mlp.parallel.environment import is_launched, shared_memory_files, tell_launcher
+from mlp.parallel.launched import is_alive
+from mlp.parallel.verdict import IN_VAIN
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -97,10 +100,32 @@ class Process:
         self.largest_tag = mpi.COMM_WORLD.Get_attr(mpi.TAG_UB)
         self.time_limit: float | None = None
         self._looked = 0.0
-        self._excepthook = sys.excepthook
+        self._pids = self._ask_for_pids()
+        self._is_ending = threading.Lock()
+        self._has_ended = False
+        self._excepthook, self._os_exit, self._pid = sys.excepthook, os._exit, os.getpid()
         sys.excepthook = self._fail
+        vars(os)["_exit"] = self._leave_at_once
         atexit.register(self._end)
+        # Python waits for all threads before atexit: others shall not wait for one that this rank has forgotten.
+        threading.Thread(target=self._end_with_the_script, daemon=True).start()
         self.report("started", str(os.getpid()))
+        for file in shared_memory_files():
+            self.report("memory", file)
+
+    def _ask_for_pids(self) -> dict[int, int]:
+        """The processes of the other ranks on this machine, by rank."""
+        mine = np.array([os.getpid(), zlib.crc32(os.uname().nodename.encode())], np.int64)
+        table = np.empty((self.size, 2), np.int64)
+        self.MPI.COMM_WORLD.Allgather(mine, table)
+        return {r: int(pid) for r, (pid, host) in enumerate(table) if host == mine[1] and r != self.rank}
+
+    def gone(self, ranks: list[int]) -> list[int]:
+        """Those of these ranks whose processes are no more, though they have not said that they end."""
+        missed = [rank for rank in ranks if rank in self._pids and not is_alive(self._pids[rank])]
+        if missed:
+            self._listen()  # the last words of one that has ended
+        return [rank for rank in missed if rank not in self.ended]
 
     def advance(self) -> None:
         """Let every operation under way take its next step, if it can."""
@@ -119,13 +144,17 @@ class Process:
         self._looked = now
         self._listen()
         self._compare_calls(others)
-        # What a rank has sent before its end may still be on its way.
-        gone = [rank for rank in others if now - max(self.ended.get(rank, now), begin + PATIENCE) > PATIENCE]
-        problem = ", ".join(f"rank {rank} has ended" for rank in gone)
-        if not problem and self.time_limit is not None and now - begin > self.time_limit:
-            problem = f"{self.time_limit:g} s are over{self._last_heard(others)}"
-        if problem:
+        if problem := self._problem(others, begin, now):
             raise CommunicatorError(f"{operation.call} cannot finish: {problem}")
+
+    def _problem(self, others: list[int], begin: float, now: float) -> str:
+        """What others cannot be waited for any longer, since ``begin``."""
+        # What a rank has sent before its end may still be on its way.
+        late = [rank for rank in others if now - max(self.ended.get(rank, now), begin + PATIENCE) > PATIENCE]
+        lost = [f"rank {rank} has ended" for rank in late] + [f"rank {rank} is gone" for rank in self.gone(others)]
+        if not lost and self.time_limit is not None and now - begin > self.time_limit:
+            return f"{self.time_limit:g} s are over{self._last_heard(others)}"
+        return ", ".join(lost)
 
     def _compare_calls(self, others: list[int]) -> None:
         for rank in others:
@@ -168,21 +197,22 @@ class Process:
 
     def report(self, event: str, message: str = "") -> None:
         """Tell the launcher, if there is one."""
-        if REPORT in os.environ:
-            line = json.dumps({"rank": self.rank, "event": event, "message": message}) + "\n"
-            with Path(os.environ[REPORT]).open("a", encoding="utf-8") as file:
-                file.write(line)
+        tell_launcher({"rank": self.rank, "event": event, "message": message})
 
     def abort(self, message: str) -> NoReturn:
         """End all ranks at once."""
-        self.report("failed", message)
         sys.stdout.flush()
+        self.report("failed", message)
+        if is_launched():  # the launcher says it, and ends this rank with the others
+            sys.stderr.flush()
+            time.sleep(20 * PATIENCE)
         # In one piece, as what other ranks say comes between the pieces of a print.
         sys.stderr.write(f"rank {self.rank} of {self.size} failed: {message}\n")
         sys.stderr.flush()
         time.sleep(LAST_WORDS)
         self.MPI.COMM_WORLD.Abort(1)
-        os._exit(1)
+        self._os_exit(1)
+        raise AssertionError("os._exit does not return")
 
     def _fail(self, kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
         # Where a rank waited for one that is gone helps nobody; where one failed by itself does.
@@ -190,17 +220,35 @@ class Process:
             self._excepthook(kind, error, traceback)
         self.abort(f"{kind.__name__}: {error}")
 
+    def _leave_at_once(self, status: int) -> None:
+        """``os._exit``: mpiexec would take a 0 of a rank in mid-run for success, and kill all others."""
+        if os.getpid() == self._pid and not self._has_ended:  # not that of a child which was forked
+            message = f"os._exit({status}) before its end"
+            self.report("failed", message)
+            os.write(2, b"" if is_launched() else f"rank {self.rank} of {self.size}: {message}\n".encode())
+            status = status or 1
+        self._os_exit(status)
+
+    def _end_with_the_script(self) -> None:
+        threading.main_thread().join()
+        self._end()
+
     def _end(self) -> None:
         """Say that this rank makes no more calls, and stay until all have said so: they may wait for this one."""
-        if self.MPI.Is_finalized():
-            return
-        self._tell([rank for rank in range(self.size) if rank != self.rank], {"ended": True})
-        while len(self.ended) < self.size - 1:
-            self._listen()
-            self.advance()
-            self.sends = [send for send in self.sends if not send[0].Test()]
-            if self.sends:
-                give_way()
-            else:
+        with self._is_ending:
+            if self._has_ended or self.MPI.Is_finalized():
+                return
+            others = [rank for rank in range(self.size) if rank != self.rank]
+            self._tell(others, {"ended": True})
+            while len(self.ended) < self.size - 1:
+                self._listen()
+                self.advance()
+                self.sends = [send for send in self.sends if not send[0].Test()]
+                if self.sends:
+                    give_way()
+                    continue
                 time.sleep(INTERVAL / 10)
-        self.report("ended")
+                if missed := self.gone(others):
+                    self.abort(f"{IN_VAIN}: {', '.join(f'rank {rank} is gone' for rank in missed)}")
+            self._has_ended = True
+            self.report("ended")

@@ -31,6 +31,9 @@ def main(program: list[str]) -> None:
         code = error.code if isinstance(error.code, int) else int(error.code is not None)
         world.process.report("left", str(code))
         raise
+    except KeyboardInterrupt:
+        world.process.report("left", str(128 + signal.SIGINT))
+        sys.exit(128 + signal.SIGINT)
 
 
 def stop_with(launcher: int, interval: float = 0.5) -> None:

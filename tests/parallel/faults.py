@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 import time
 
 import numpy as np
@@ -31,7 +32,12 @@ def main(fault: str) -> None:
                 raise ValueError("the loss is not finite")
             case "exit 0":
                 sys.exit(0)
+            case "exit 2":
+                sys.exit(2)
             case "exit 3":
+                sys.exit(3)
+            case "exit 3 and a thread":
+                threading.Thread(target=time.sleep, args=(1000,)).start()
                 sys.exit(3)
             case "kill":
                 os.kill(os.getpid(), signal.SIGKILL)

@@ -7,7 +7,9 @@ import pytest
 
 from mlp import InputError
 from mlp.parallel import MPICommunicator, environment
-from mlp.parallel.launch import Run, explain, launch, main
+from mlp.parallel.launch import launch, main
+from mlp.parallel.launched import Run
+from mlp.parallel.verdict import Event, explain
 
 BANNER = """
 ===================================================================================
@@ -24,55 +26,73 @@ Please see the FAQ page for debugging suggestions
 RULE = "=" * 83
 
 
-def run(printed: str, capsys) -> Run:
+@pytest.fixture
+def run(tmp_path):
     """A run of a command that prints this."""
-    run = Run([sys.executable, "-c", f"print({printed!r}, end='')"], {})
-    assert run.finish(60) == 0
+    report = tmp_path / "report.jsonl"
+    report.touch()
+
+    def run(printed: str) -> Run:
+        run = Run([sys.executable, "-c", f"print({printed!r}, end='')"], {}, report)
+        assert run.finish(60) == 0
+        return run
+
     return run
 
 
 class TestWhatIsPassedOn:
-    def test_all_but_the_banner(self, capsys):
-        finished = run(f"step 1\r{RULE}\nstep 2\n{BANNER}step 3", capsys)
+    def test_all_but_the_banner(self, run, capsys):
+        run(f"step 1\r{RULE}\nstep 2\n{BANNER}step 3")
         assert capsys.readouterr().out == f"step 1\r{RULE}\nstep 2\n\nstep 3"
-        assert finished.banner.startswith("=   BAD TERMINATION")
-        assert finished.banner.endswith("suggestions\n")
 
-    def test_a_rule_at_the_end(self, capsys):
-        run(f"table\n{RULE}\n", capsys)
+    def test_all_but_its_end(self, run, capsys):
+        """As mpiexec prints it where it leaves the other ranks alone."""
+        run(f"step 1\n{BANNER.partition(RULE)[2].partition(RULE + chr(10))[2]}")
+        assert capsys.readouterr().out == "step 1\n"
+
+    def test_a_rule_at_the_end(self, run, capsys):
+        run(f"table\n{RULE}\n")
         assert capsys.readouterr().out == f"table\n{RULE}\n"
 
 
 class TestExplanations:
-    """One line from what the ranks reported."""
-
-    @pytest.fixture
-    def quiet(self, capsys):
-        return run("", capsys)
+    """One line and a status from what the ranks reported."""
 
     @staticmethod
-    def report(*events: tuple[int, str, str]) -> list[dict]:
-        return [{"rank": rank, "event": event, "message": message} for rank, event, message in events]
+    def said(status: int, *events: tuple[int, str, str]) -> tuple[str, int]:
+        return explain([Event(*event) for event in events], status, 2)
 
-    def test_success_needs_the_end_of_every_rank(self, quiet):
-        both = self.report((0, "ended", ""), (1, "ended", ""))
-        assert explain(quiet, 0, both, 2) == ""
-        assert explain(quiet, 0, both[:1], 2) == "rank 1 vanished before its end"
-        assert explain(quiet, 5, both, 2) == "mpiexec ended with exit status 5"
+    def test_success_needs_the_end_of_every_rank(self):
+        both = (0, "ended", ""), (1, "ended", "")
+        assert self.said(0, *both) == ("", 0)
+        assert self.said(0, both[0]) == ("rank 1 never came to its end", 1)
+        assert self.said(5, *both) == ("mpiexec ended with exit status 5", 5)
 
-    def test_the_first_failure_counts(self, quiet):
-        report = self.report((1, "failed", "ValueError: x"), (0, "failed", "CommunicatorError: y"))
-        assert explain(quiet, 1, report, 2) == "rank 1 failed: ValueError: x"
+    def test_the_first_failure_counts(self):
+        failed = (1, "failed", "ValueError: x"), (0, "failed", "KeyError: y")
+        assert self.said(1, *failed) == ("rank 1 failed: ValueError: x", 1)
 
-    def test_exit_statuses(self, quiet):
-        report = self.report((0, "left", "0"), (1, "left", "3"), (0, "ended", ""), (1, "ended", ""))
-        assert explain(quiet, 3, report, 2) == "rank 1 left with exit status 3"
+    def test_exit_statuses(self):
+        events = (0, "left", "0"), (1, "left", "3"), (0, "ended", ""), (1, "ended", "")
+        assert self.said(3, *events) == ("rank 1 left with exit status 3", 3)
 
-    def test_who_was_killed(self, capsys):
-        finished = run(BANNER, capsys)
-        report = self.report((0, "started", "7779"), (1, "started", "7780"))
-        assert explain(finished, 9, report, 2) == "rank 1 died: Killed (signal 9)"
-        assert explain(finished, 9, report[:1], 2) == "a rank died: Killed (signal 9)"
+    @pytest.mark.parametrize("status", [2, 130])
+    def test_what_was_said_is_not_said_again(self, status):
+        events = (0, "left", str(status)), (1, "failed", "CommunicatorError: rank 0 has ended")
+        assert self.said(1, *events) == ("", status)
+
+    @pytest.mark.parametrize(
+        ("cause", "problem"),
+        [
+            ((1, "gone", ""), "rank 1 is gone: killed, or ended without a word"),
+            ((1, "failed", "ValueError: x"), "rank 1 failed: ValueError: x"),
+            ((1, "left", "3"), "rank 1 left with exit status 3"),
+        ],
+    )
+    def test_a_survivor_is_not_the_cause(self, cause, problem):
+        survivor = (0, "failed", "CommunicatorError: barrier cannot finish")
+        assert self.said(1, survivor, cause)[0] == self.said(1, cause, survivor)[0] == problem
+        assert self.said(1, survivor)[0] == "rank 0 failed: CommunicatorError: barrier cannot finish"
 
 
 class TestRefusals:
