@@ -211,8 +211,7 @@ class Process:
         sys.stderr.flush()
         time.sleep(LAST_WORDS)
         self.MPI.COMM_WORLD.Abort(1)
-        self._os_exit(1)
-        raise AssertionError("os._exit does not return")
+        raise AssertionError(self._os_exit(1))  # it does not return
 
     def _fail(self, kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
         # Where a rank waited for one that is gone helps nobody; where one failed by itself does.

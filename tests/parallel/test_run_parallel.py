@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import interrupts
 import numpy as np
 import pytest
 from running import PATIENCE, SCRIPT, launch, rows, wait
@@ -122,6 +123,30 @@ def test_bad_input_under_the_launcher_is_one_line_and_status_2(quick, tmp_path):
     assert len(lines) == 1
     assert "15" in lines[0]
     assert "Traceback" not in err
+
+
+def test_bad_input_that_one_rank_notices_is_one_line_and_status_2(quick, done):
+    """Only the first rank looks into the folder, while the other is on its way into the training."""
+    pytest.importorskip("mpi4py", reason="needs the extra parallel")
+    module = ["-m", "mlp.parallel.launch", "-n", 2, "--time-limit", PATIENCE]
+    status, _, err = wait(launch(*module, SCRIPT, *quick, "--data_parallel=2", f"--output={done}"))
+    assert status == 2
+    assert err.count("\n") == 1, err
+    assert err.startswith(f"run_mlp.py: output: {done} holds a run already")
+
+
+@pytest.mark.parametrize("mode", ["fully sharded", "pipeline"])
+def test_after_ctrl_c_all_ranks_have_stopped_after_one_step_and_saved(mode, quick, tmp_path):
+    pytest.importorskip("mpi4py", reason="needs the extra parallel")
+    folder = tmp_path / "run"
+    step, _, _, err = interrupts.interrupt([*quick, *interrupts.MODES[mode]], folder, 0.1)
+    interrupts.check(folder, step, err)
+    # One process goes on from there, and ends as if nothing had happened.
+    epochs = load_arrays(folder / "checkpoint.npz")[1]["solver"]["epoch"] + 1
+    alone = ["--data_parallel=1", "--pipeline_stages=1", "--shard=0", f"--epochs={epochs}"]
+    status, out, err = wait(launch(SCRIPT, f"--resume={folder}", *alone))
+    assert (status, err) == (0, "")
+    assert f"epoch {epochs}/{epochs}" in out
 
 
 def test_a_broken_run_is_explained_on_every_way_to_divide_it(config, tmp_path):
