@@ -12,6 +12,8 @@ from mlp.checks import InputError, check_number
 from mlp.optim.base import BLOCK
 from mlp.parameter import ParameterVector
 
+STATISTICS = "statistics."  # how the names of their averages begin in a state
+
 
 class WeightAverage:
     """A moving average a of the weights w, beside the training, which does not notice. Each ``update`` is
@@ -30,6 +32,9 @@ class WeightAverage:
         with average.swapped():     # the network computes with the average in here
             evaluate(network, loss, test)
 
+    Running statistics, such as BatchNorm's, belong to the weights that they were measured with: ``watch`` lets them
+    be averaged and swapped alike. In a ``Solver`` that is done.
+
     Raises ``InputError`` for d outside [0, 1], or d = 1 without the correction.
 
     Polyak & Juditsky, "Acceleration of stochastic approximation by averaging", SIAM Journal on Control
@@ -46,9 +51,14 @@ class WeightAverage:
         self._average: Array = aligned_empty((size,), dtype)
         self._scratch: Array = aligned_empty((min(BLOCK, size),), dtype)
         self._blocks = [slice(start, start + BLOCK) for start in range(0, size, BLOCK)]
+        self._watched: dict[str, tuple[Array, Array]] = {}  # statistics of now, and their averages, by name
         self._is_swapped = False
         self._count = 0.0
         self.restart()
+
+    def watch(self, statistics: Mapping[str, Array]) -> None:
+        """Average these arrays too, by name, from their values of now on. They are changed in place by others."""
+        self._watched = {name: (now, now.copy()) for name, now in statistics.items() if now.dtype.kind == "f"}
 
     @property
     def average(self) -> Array:
@@ -65,11 +75,15 @@ class WeightAverage:
             s = np.subtract(w, a, out=self._scratch[: a.size])
             s *= 1 / self._count
             a += s
+        for now, mean in self._watched.values():
+            mean += (now - mean) / now.dtype.type(self._count)
 
     def restart(self) -> None:
         """Begin anew with the weights of now. Raises ``InputError`` inside of ``swapped``."""
         self._check_outside("restart")
         self._average[...] = self.parameters.data
+        for now, mean in self._watched.values():
+            mean[...] = now
         self._count = 0.0 if self.bias_correction else 1 / (1 - self.decay)
 
     @contextmanager
@@ -94,23 +108,32 @@ class WeightAverage:
             s[...] = a
             a[...] = w
             w[...] = s
+        for now, mean in self._watched.values():
+            kept = mean.copy()
+            mean[...] = now
+            now[...] = kept
 
     def _check_outside(self, name: str) -> None:
         if self._is_swapped:
             raise InputError(f"WeightAverage: {name} inside of swapped(), where the average is in the parameters")
 
     def state_dict(self) -> dict[str, Array]:
-        """The average and its count: copies. Raises ``InputError`` inside of ``swapped``."""
-        return {"average": self.average, "count": np.array(self._count)}
+        """The averages and the count: copies. Raises ``InputError`` inside of ``swapped``."""
+        statistics = {f"{STATISTICS}{name}": mean.copy() for name, (_, mean) in self._watched.items()}
+        return {"average": self.average, "count": np.array(self._count)} | statistics
 
     def load_state_dict(self, state: Mapping[str, Array]) -> None:
         """Continue from a ``state_dict``. Raises ``InputError``, and changes nothing, unless it fits."""
         self._check_outside("load_state_dict")
         shapes = {name: np.shape(value) for name, value in state.items()}
         expected: dict[str, tuple[int, ...]] = {"average": (self.parameters.size,), "count": ()}
-        if shapes != expected:
-            raise InputError(f"WeightAverage: a state with {expected} is needed, got {shapes}")
+        statistics = {f"{STATISTICS}{name}": now_and_mean for name, now_and_mean in self._watched.items()}
+        with_statistics = expected | {name: mean.shape for name, (_, mean) in statistics.items()}
+        if shapes not in (expected, with_statistics):  # states of earlier versions have no statistics
+            raise InputError(f"WeightAverage: a state with {with_statistics} is needed, got {shapes}")
         self._average[...] = state["average"]
+        for name, (now, mean) in statistics.items():
+            mean[...] = state.get(name, now)
         self._count = float(state["count"])
 
     def __repr__(self) -> str:

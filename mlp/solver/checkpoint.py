@@ -18,6 +18,8 @@ from mlp.arrays import Array
 from mlp.checks import InputError
 from mlp.files import write_atomically
 from mlp.network import Network
+from mlp.optim.averaging import STATISTICS
+from mlp.solver.pieces import pieces
 
 METADATA = "metadata.json"
 ARRAYS = "arrays"  # the key of the list of all arrays in the metadata
@@ -141,18 +143,28 @@ def save(network: Network, path: str | Path) -> None:
     save_arrays(path, network.state_dict(), {"format": "mlp network 1", **about})
 
 
+def below(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Those whose names begin so, by the rest of their names."""
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
 def load(network: Network, path: str | Path) -> Network:
     """Take a network's parameters, its task and the names of its classes from ``path`` and return the network.
 
-    The file is one that ``save`` wrote, or the ``checkpoint.npz`` of a run.
+    The file is one that ``save`` wrote, or the ``checkpoint.npz`` of a run; of a run that averages its weights the
+    average is taken, which is what its final numbers are about.
 
     Raises ``InputError``, and changes nothing, if the file is damaged or of another architecture.
     """
     arrays, metadata = load_arrays(path)
-    prefix = "network/"  # in the checkpoint of a run there is more than the network
-    arrays = {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)} or arrays
+    # In the checkpoint of a run there is more than the network.
+    state = below("network/", arrays) or arrays
+    average = below("average/", arrays)
+    if average and average["average"].size == network.parameters.size:
+        shapes = {p.name: p.shape for p in network.parameters}
+        state |= pieces(average["average"], shapes) | below(STATISTICS, average)
     try:
-        network.load_state_dict(arrays)
+        network.load_state_dict(state)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     about = metadata.get("solver", metadata)  # of a run, or of a network alone

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -11,6 +13,9 @@ from mlp.data import Batches
 from mlp.losses import Loss
 from mlp.metrics import count_correct
 from mlp.solver.data import Data, as_data
+
+# From how many steps, samples and up to which share of the most frequent class chance level is worth a word.
+ENOUGH_STEPS, ENOUGH_SAMPLES, MOST = 20, 400, 0.9
 
 
 class Evaluable(Protocol):
@@ -73,3 +78,20 @@ def evaluate(network: Evaluable, loss: Loss, data: Data, prefix: str = "") -> di
         correct = count_correct(y, scores) if data.is_classification else 0
         mean.add(Outcome(value, loss.total, loss.weight, correct, len(x)))
     return {name.lstrip("_"): value for name, value in mean.row(prefix, data.is_classification).items()}
+
+
+def warn_at_chance_level(accuracy: float, data: Dataset, steps: int) -> None:
+    """Warn if after so many steps, an epoch, the accuracy is that of always naming the most frequent class.
+
+    Few steps or samples say nothing, and a class with nearly all samples says little.
+    """
+    labels = data.labels
+    if steps < ENOUGH_STEPS or len(data) < ENOUGH_SAMPLES or labels.ndim > 1:
+        return
+    share = float(np.bincount(labels.astype(np.intp)).max()) / len(labels)
+    if share < MOST and accuracy < share + 0.5 / math.sqrt(len(labels)):
+        warnings.warn(
+            f"after an epoch the accuracy is {100 * accuracy:.1f} %, which guessing the most frequent class gives "
+            f"({100 * share:.1f} %); mlp.diagnosis.diagnose(network, ...) looks for the reason",
+            stacklevel=4,
+        )

@@ -18,7 +18,7 @@ from mlp.optim import Optimizer
 from mlp.solver.arguments import as_callbacks, as_loss_and_optimizer, check_option_names, check_step
 from mlp.solver.callback import Callback
 from mlp.solver.data import Data, as_data, as_training_data, as_watched_data, learn_classes
-from mlp.solver.evaluation import evaluate
+from mlp.solver.evaluation import evaluate, warn_at_chance_level
 from mlp.solver.history import History
 from mlp.solver.interrupt import deferred_interrupts
 from mlp.solver.state import Training
@@ -164,6 +164,8 @@ class Solver(Training):
         self._in_epoch.reset()
         self._order_state = self.rng.bit_generator.state
         self.history.append(row)
+        if self.epoch == 1 and is_classification and self.model.is_first:
+            warn_at_chance_level(row["train_accuracy"], batches.dataset, len(batches))
         self._tell("on_epoch", row)
 
     def _training_step(self, x: Array, y: Array, weight: Array | None, is_classification: bool) -> None:
@@ -190,6 +192,14 @@ class Solver(Training):
                         row[f"{name}_loss"], f"on the {name} data", data.arrays(self.model.dtype)[0]
                     )
         return row
+
+    def __repr__(self) -> str:
+        callbacks = f", callbacks={self.callbacks!r}" if self.callbacks else ""
+        stopped = f", stopped: {self.stopped}" if self.stopped else ""
+        network = f"{type(self.network).__name__} of {self.model.whole_size:,} parameters"
+        what = f"{network}, {self.loss!r}, {self.optimizer!r}"
+        numbers = f"epochs={self.epochs}, batch_size={self.batch_size}"
+        return f"Solver({what}, {numbers}{callbacks}; {self.epoch} epochs done{stopped})"
 
     def _not_finite(self, loss: float, where: str, x: Array) -> NotFinite:
         step = self.global_step if where else self.global_step + 1

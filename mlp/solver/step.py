@@ -75,6 +75,8 @@ class Step:
         if precision is not None and precision.network is not self.network:
             raise InputError("the MixedPrecision is of another network; make one for this network")
         self.model.check_options(vars(self))
+        if average is not None:
+            average.watch(self.network.body.statistics())
 
     def __call__(
         self,

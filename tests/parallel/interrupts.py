@@ -60,6 +60,7 @@ def check(folder: Path, step: int, err: str) -> None:
 
 def main(times: int) -> None:
     """Print a line for each way to divide a run."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell ignores in the background
     draw = random.Random(0)
     for mode, options in MODES.items():
         worst = 0.0

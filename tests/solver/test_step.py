@@ -8,6 +8,8 @@ from mlp.initializers import normal
 from mlp.layers import BatchNorm, Dropout
 from mlp.optim import Adam, WeightAverage, cosine
 from mlp.optim.regularizers import L1, L2, MaxNorm
+from mlp.solver.callbacks import Callback, EarlyStopping
+from mlp.solver.checkpoint import load, save_arrays
 from mlp.solver.step import Step
 
 SAMPLES, FEATURES, CLASSES = 22, 4, 3
@@ -219,3 +221,58 @@ def test_an_average_of_other_parameters_is_refused():
 def test_an_unknown_option_is_refused():
     with pytest.raises(InputError, match="there is no option 'shedule'; write schedule"):
         make_solver(shedule=cosine(0.1, 3))
+
+
+class TestAverageWithBatchNorm:
+    """The statistics that a network is evaluated with are of the weights that it is evaluated with."""
+
+    def make(self) -> Solver:
+        network = make_network(BatchNorm(6))
+        return make_solver(network, average=WeightAverage(network.parameters, decay=0.8), epochs=4)
+
+    def test_statistics_are_averaged_as_the_weights_are(self):
+        solver, seen = self.make(), []
+        statistics = solver.network[1].statistics()["running_mean"]
+        solver.callbacks = [Watch(lambda: seen.append(statistics.copy()))]
+        solver.fit(samples())
+        n, mean = 0.0, 0.0
+        for values in seen:
+            n = 0.8 * n + 1
+            mean = mean + (values - mean) / n
+        with solver.update.averaged():
+            np.testing.assert_allclose(statistics, mean, rtol=1e-12)
+        np.testing.assert_array_equal(statistics, seen[-1])
+
+    def test_a_checkpoint_loads_what_was_evaluated(self, tmp_path):
+        solver = self.make()
+        row = solver.fit(samples(), samples(1))[-1]
+        arrays, rest = solver.state_dict()
+        save_arrays(tmp_path / "checkpoint.npz", arrays, rest)
+        network = load(make_network(BatchNorm(6)), tmp_path / "checkpoint.npz")
+        loss = CrossEntropyLoss().forward(network.scores(samples(1)[0]), samples(1)[1])
+        assert row["test_loss"] == pytest.approx(loss, rel=1e-12)
+
+    def test_early_stopping_brings_it_back(self):
+        solver = self.make()
+        solver.callbacks = [EarlyStopping()]
+        history = solver.fit(samples(), validation=samples(1))
+        best = CrossEntropyLoss().forward(solver.network.scores(samples(1)[0]), samples(1)[1])
+        assert min(history["validation_loss"]) == pytest.approx(best, rel=1e-12)
+
+    def test_an_earlier_state_without_statistics_is_taken(self):
+        solver = self.make()
+        solver.fit(samples())
+        arrays, rest = solver.state_dict()
+        earlier = {name: a for name, a in arrays.items() if not name.startswith("average/statistics.")}
+        assert len(earlier) < len(arrays)
+        self.make().load_state_dict(earlier, rest)
+        with pytest.raises(InputError, match="WeightAverage: a state with"):
+            self.make().load_state_dict(earlier | {"average/x": np.zeros(3)}, rest)
+
+
+class Watch(Callback):
+    def __init__(self, call):
+        self.call = call
+
+    def on_iteration(self, solver, x, targets):
+        self.call()

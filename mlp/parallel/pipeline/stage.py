@@ -17,9 +17,9 @@ from mlp.network import Network
 from mlp.optim.clipping import norm
 from mlp.optim.regularizers import Regularizer
 from mlp.parallel.communicator import Communicator
-from mlp.parallel.pieces import pieces, placeholders
 from mlp.parallel.pipeline.partition import balanced_cuts, check_costs, check_cuts, check_stages
 from mlp.parallel.shared import SharedTraining
+from mlp.solver.pieces import pieces, placeholders
 
 
 class PipelineStage(SharedTraining):

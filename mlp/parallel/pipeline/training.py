@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -86,6 +86,11 @@ class Pipeline(PipelineStage):
         self._intervals: list[Interval] = []
         self.input_gradient: Array | None = None
         self.most_in_flight = 0
+
+    def check_options(self, options: Mapping[str, Any]) -> None:
+        super().check_options(options)
+        if options["average"] is not None and any(name not in self._parameter_shapes for name in self._whole):
+            raise InputError("Pipeline: average is not supported with running statistics such as BatchNorm's")
 
     def gradients(
         self,

@@ -18,10 +18,10 @@ from mlp.optim.clipping import norm
 from mlp.optim.regularizers import MaxNorm, Regularizer
 from mlp.parallel.communicator import Communicator
 from mlp.parallel.data.replicated import DataParallel
-from mlp.parallel.pieces import pieces, placeholders
 from mlp.parallel.sharded.units import ShardedBody, Unit, divide
 from mlp.parameter import ParameterVector
 from mlp.solver.evaluation import Outcome
+from mlp.solver.pieces import pieces, placeholders
 
 
 class ShardedDataParallel(DataParallel):

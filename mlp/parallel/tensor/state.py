@@ -28,9 +28,9 @@ from mlp.network import Network
 from mlp.optim.base import Optimizer
 from mlp.optim.clipping import norm
 from mlp.parallel.communicator import Communicator
-from mlp.parallel.pieces import pieces, placeholders
 from mlp.parallel.serial import SerialCommunicator
 from mlp.parallel.tensor.shard import ShardedLinear, gather_parts, take_part
+from mlp.solver.pieces import pieces, placeholders
 
 
 def parallel_layers(network: Network) -> list[ShardedLinear]:
