@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from mlp.arrays import Array
-from mlp.data import Batches
+from mlp.data import Batches, Dataset
 from mlp.losses import Loss
 from mlp.metrics import count_correct
 from mlp.solver.data import Data, as_data
