@@ -223,6 +223,8 @@ def parameters(node: ast.FunctionDef) -> list[Parameter]:
     if found and found[0].name in ("self", "cls") and not static:
         found = found[1:]
     keyword = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+    if node.args.vararg:
+        found.append(Parameter("*" + node.args.vararg.arg, False))
     return found + [Parameter(a.arg, True) for a, default in keyword if default is None]
 
 

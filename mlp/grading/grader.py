@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -17,22 +16,12 @@ from mlp.grading.adapt.remote import Handle, Remote
 from mlp.grading.adapt.updates import FunctionUpdate, LayerUpdate, Optimizer
 from mlp.grading.discovery import Candidate, discover
 from mlp.grading.hypotheses import COMPONENTS
+from mlp.grading.conventions import Graded, agree_on_mean, excuse
 from mlp.grading.judge import Judgement, Missing, judge
 from mlp.grading.messages import Hints, message
 from mlp.grading.process import Broken, Child, Limits, LocalChild, Server, StudentError
 from mlp.grading.submission import Submission, opened
 from mlp.grading.verdict import Verdict
-
-
-@dataclass
-class Graded:
-    """A candidate with what was found out about it."""
-
-    candidate: Candidate
-    judgement: Judgement
-    component: str
-    convention: dict[str, str] = field(default_factory=dict)
-    remarks: list[str] = field(default_factory=list)
 
 
 class Grader:
@@ -76,8 +65,9 @@ class Session:
 
     def grade_all(self) -> list[Graded]:
         """Linear first: the conventions of the others follow from it."""
-        graded = [self.grade_one(c) for c in self.candidates]
-        return [g for g in graded if g is not None]
+        graded = [g for c in self.candidates if (g := self.grade_one(c)) is not None]
+        agree_on_mean(graded)
+        return graded
 
     def grade_one(self, candidate: Candidate) -> Graded | None:
         """One candidate in a child of its own."""
@@ -104,13 +94,13 @@ class Session:
             with self.loaded(candidate) as (remote, module):
                 subject = attempt(remote, module)
                 subject.prepare()
-                judgement = judge(subject)
+                judgement = excuse(subject, judge(subject))
         except Broken as broken:
             judgement = Judgement("error", text=str(broken))
         except StudentError as error:
             judgement = Judgement("unfinished" if error.unfinished else "error", text=str(error))
         except Missing as missing:
-            judgement = Judgement("error", text=missing.what)
+            judgement = Judgement("unfinished" if candidate.empty else "error", text=missing.what)
         name = subject.component.name if subject else candidate.component
         convention, remarks = (subject.convention, subject.remarks) if subject else ({}, [])
         if subject and judgement.variant:

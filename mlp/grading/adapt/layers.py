@@ -236,7 +236,7 @@ class ClassLayer:
     def through(self, layer: Handle, case: Case, between: Handle | None = None) -> dict[str, Array]:
         """Forward, another object's forward, backward."""
         reply = self.guard("forward", lambda: self.forward(layer, case.x))
-        values = {"y": self.output(reply, "y")}
+        values = {"y": self.output(reply, "y", layer)}
         if "b" not in self.slots and self.component.name == "Linear":
             values["y"] = values["y"] + case.b  # a layer without bias is judged as if it had one
         if between is not None:
@@ -265,7 +265,7 @@ class ClassLayer:
         if parts:
             reply = Reply(parts[0], reply.changed, reply.same)
         try:
-            values["dx"] = self.output(reply, "dx")
+            values["dx"] = self.output(reply, "dx", layer)
         except Missing as missing:
             if self.slots:
                 values |= self.gradients(layer, case, before, parts)
@@ -377,10 +377,18 @@ class ClassLayer:
             return Reply(reply.value.T, reply.changed, reply.same)
         return reply
 
-    def output(self, reply: Reply, name: str) -> Array:
+    def kept(self, layer: Handle, name: str) -> Path | None:
+        """Where a call that returns nothing leaves its result."""
+        found = arrays(self.remote.leaves(layer))
+        return next((p for p in found if names.matches(KEPT[name], str(p[-1]))), None)
+
+    def output(self, reply: Reply, name: str, layer: Handle | None = None) -> Array:
         """The array that was returned; how it was returned goes to the manners."""
         value = reply.value
         side = "forward" if name == "y" else "backward"
+        if value is None and layer is not None and (kept := self.kept(layer, name)) is not None:
+            self.convention[f"{side} leaves its result in"] = ".".join(map(str, kept))
+            value = self.remote.get(layer, kept)
         if name == "y" and (parts := as_tuple(value)):
             value = parts[0]
         if isinstance(value, Typed) or isinstance(value, Items):  # noqa: SIM101
@@ -425,6 +433,13 @@ class ClassLayer:
             self.convention["gradients are"] = "accumulated until they are cleared"
             return result | added
         return result
+
+
+KEPT = {  # what a result is called that is kept instead of returned
+    "y": r"outputs?|out|y|result|value|activated?",
+    "dx": r"d_?inputs?|dx|d_?in|grad_?inputs?|inputs?_?grad\w*|input_gradient|delta",
+    "value": r"loss|value|cost|outputs?|out",
+}
 
 
 def role(parameter: Parameter) -> str:

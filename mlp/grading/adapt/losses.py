@@ -10,7 +10,8 @@ import numpy as np
 
 from mlp.grading import names
 from mlp.grading.adapt.construct import by_name, construct, shown
-from mlp.grading.adapt.layers import Context
+from mlp.grading.adapt.layers import KEPT, Context
+from mlp.grading.adapt.parameters import arrays
 from mlp.grading.adapt.remote import Array, Handle, Items, Remote, Reply, Typed, as_array, as_tuple
 from mlp.grading.discovery import Candidate, Parameter, required
 from mlp.grading.hypotheses.component import Case, Component
@@ -117,6 +118,9 @@ class Loss:
             self.manners[f"backward-returns-{gradient.type}"] = (
                 f"backward returns a {gradient.type} instead of an array"
             )
+        if gradient is None and self.candidate.form == "class":
+            kept = arrays(self.remote.leaves(made))
+            gradient = next((kept[p] for p in kept if names.matches(KEPT["dx"], str(p[-1]))), None)
         array = as_array(gradient)
         if array is None:
             raise Missing(

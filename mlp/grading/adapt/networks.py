@@ -19,6 +19,7 @@ from mlp.grading.hypotheses.network import truth
 from mlp.grading.judge import Failing, Missing
 from mlp.grading.process import StudentError
 
+LAYERS = r"\*?(layers?|modules|\w*layers|args)"
 ADD = ("add", "add_layer", "append", "push", "addLayer", "register", "add_module")
 
 
@@ -50,7 +51,7 @@ class NetworkSubject:
             )
         if self.add_name:
             self.way = "add"
-        elif [p for p in methods.get("__init__", []) if names.matches(r"\*?layers?|modules|\w*layers", p.name)]:
+        elif [p for p in methods.get("__init__", []) if names.matches(LAYERS, p.name)]:
             self.way = "list"
         else:
             self.way = "replace"
@@ -127,10 +128,9 @@ class NetworkSubject:
             for path, probe in zip(self.paths, probes, strict=True):
                 self.remote.set(network, path, probe)
         elif self.way == "list":
-            try:
-                network = self.remote.call(self.module, self.candidate.name, args=[list(probes)]).value
-            except StudentError:
-                network = self.remote.call(self.module, self.candidate.name, args=list(probes)).value
+            starred = any(p.name.startswith("*") for p in self.candidate.methods.get("__init__", []))
+            given = list(probes) if starred else [list(probes)]
+            network = self.remote.call(self.module, self.candidate.name, args=given).value
         else:
             network = self.ready()
             for probe in probes:

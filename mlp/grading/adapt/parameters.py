@@ -12,7 +12,7 @@ import numpy as np
 from mlp.grading import names
 from mlp.grading.adapt.remote import Array, Path, as_array
 
-HOLDERS = r"_?(data|value|val|array|arr|w|param|tensor)"  # x.weight.data: the word before tells what it is
+HOLDERS = r"_?(data|value|val|array|arr|param|tensor)"  # x.weight.data: the word before tells what it is
 
 
 @dataclass

@@ -22,7 +22,8 @@ from mlp.grading.judge import Failing, Missing
 from mlp.grading.process import StudentError
 
 CONFIG = {"learning_rate": 0.1, "lr": 0.1, "momentum": 0.0, "weight_decay": 0.0}
-MOMENTUM, DECAY = r"momentum|mu|beta1?|m|gamma|rho|mom\w*", r"weight_?decay|wd|decay|l2\w*|lambda_?|lam\w*|reg\w*"
+GRADIENTS = r"g|d|dw|grads?|gradients?|dparams|\w*_grads?"
+MOMENTUM, DECAY = r"momentum|mu|beta1?|m|gamma|rho|mom\w*", r"weight_?decay|wd|l2\w*|lambda_?|lam\w*|reg\w*"
 
 
 @dataclass
@@ -190,7 +191,7 @@ class Optimizer(Updates):
         """How its source speaks of arrays, and what its constructor and step want."""
         methods = self.candidate.methods
         self.step_name = next(m for m in ("step", *names.UPDATE) if m in methods)
-        self.signature, self.step_signature = methods.get("__init__", []), required(methods[self.step_name])
+        self.signature, self.step_signature = methods.get("__init__", []), methods[self.step_name]
         words = [p.name for p in [*self.signature, *methods[self.step_name]]]
         self.attributes = attributes_of(self.candidate)
         self.configured = any(names.matches(r"config\w*|cfg", w) for w in words)
@@ -249,9 +250,8 @@ class Optimizer(Updates):
     def follow(self, case: Case) -> Mapping[str, Array]:
         """Make the optimizer, then set gradients, step and read."""
         things = self.materials(case)
-        optimizer = self.remote.call(
-            self.module, self.candidate.name, args=self.given(self.signature, case, things)
-        ).value
+        arguments, named = self.given(self.signature, case, things)
+        optimizer = self.remote.call(self.module, self.candidate.name, args=arguments, **named).value
         if not isinstance(optimizer, Handle):
             raise Missing("W1", f"{self.candidate.name}() made no object")
         paths: dict[str, list[Array]] = {name: [] for name in NAMES}
@@ -259,9 +259,8 @@ class Optimizer(Updates):
             self.set_gradients(things, gradients)
             rounds = [1, 2] if self.way == "layer" else [0, 1, 2, 3] if self.way == "parameter" else [0]
             for self.turn in rounds:
-                result = self.remote.call(
-                    optimizer, self.step_name, args=self.given(self.step_signature, case, things)
-                ).value
+                arguments, named = self.given(self.step_signature, case, things)
+                result = self.remote.call(optimizer, self.step_name, args=arguments, **named).value
                 self.store(things, result)
             for name, value in self.read(things).items():
                 paths[name].append(value)
@@ -269,28 +268,36 @@ class Optimizer(Updates):
 
     turn = 0
 
-    def given(self, signature: Sequence[Parameter], case: Case, things: Mapping[str, Handle]) -> list[Any]:
-        """Arguments by name, as far as hyperparameters are needed."""
+    def given(
+        self, signature: Sequence[Parameter], case: Case, things: Mapping[str, Handle]
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """What must be given by position, and the hyperparameters that may be given by name."""
         arguments: list[Any] = []
+        named: dict[str, Any] = {}
         for parameter in signature:
             name = parameter.name
+            value: Any = None
             if names.matches(names.RATE, name):
-                arguments.append(case.lr)
+                value = case.lr
             elif names.matches(MOMENTUM, name):
-                arguments.append(case.m)
+                value = case.m
             elif names.matches(DECAY, name):
-                arguments.append(case.wd)
+                value = case.wd
             elif names.matches(r"config\w*|cfg", name):
-                arguments.append(config_of(case))
+                value = config_of(case)
             elif not parameter.required:
-                break
+                continue
             elif names.matches(r"\w*name|label", name):
-                arguments.append("n")
-            elif names.matches(r"(g|d|dw|grads?|gradients?|dparams|\w*_grads?)", name):
-                arguments.append(things["gradients" if self.way == "lists" else "grads"])
+                value = "n"
+            elif names.matches(GRADIENTS, name):
+                value = things["gradients" if self.way == "lists" else "grads"]
             else:
-                arguments.append(things[self.thing()])
-        return arguments
+                value = things[self.thing()]
+            if parameter.required:
+                arguments.append(value)
+            else:
+                named[name] = value
+        return arguments, named
 
     def thing(self) -> str:
         """What stands for the arrays."""

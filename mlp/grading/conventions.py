@@ -1,0 +1,98 @@
+"""What is a convention and no mistake: seen only when the parts of a submission are looked at together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from mlp.grading.discovery import Candidate
+from mlp.grading.explain import Explanation
+from mlp.grading.hypotheses.component import Case
+from mlp.grading.hypotheses.losses import RATIOS, REDUCTIONS
+from mlp.grading.judge import Judgement
+
+# The usual reductions; a gradient that belongs to one of them is right, and then the value is at fault.
+USUAL = {
+    "MSE": ("1/(2N)", "1/(NK)", "1/N", "1/(2NK)"), "CrossEntropy": ("1/N",), "Hinge": ("1/N",),
+    "CrossEntropy of probabilities": ("1/N",),
+}  # fmt: skip
+SIZES = ((5, 3), (7, 10), (4, 4))
+
+
+@dataclass
+class Graded:
+    """A candidate with what was found out about it."""
+
+    candidate: Candidate
+    judgement: Judgement
+    component: str
+    convention: dict[str, str] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+
+
+def excuse(subject: Any, judgement: Judgement) -> Judgement:
+    """A loss whose value is a vector, or decay of the weights alone, judged by its own convention."""
+    found = judgement.explanation
+    if judgement.outcome == "passed" or found is None:
+        return judgement
+    component = subject.component.name
+    if component == "SGD" and found.id == "decay-on-weights-only" and subject.candidate.form != "update":
+        subject.convention["weight decay"] = "on the weights, not on the biases"
+        return Judgement("passed", variant=judgement.variant)
+    if component not in USUAL or judgement.side != "backward":
+        return judgement
+    vector = getattr(subject, "vector", "")
+    if vector and found.id == f"gradient-lacks-1/{vector}":
+        subject.convention["gradient"] = "of the vector's sum"
+        return Judgement("passed", variant=judgement.variant)
+    return blame(subject, judgement, found)
+
+
+def blame(subject: Any, judgement: Judgement, found: Explanation) -> Judgement:
+    """If the gradient belongs to a usual reduction and the value to none, the value is at fault."""
+    component = subject.component.name
+    case: Case | None = judgement.case
+    law = next((law for id, _, law in RATIOS if id == found.id), None)
+    if law is None or case is None:
+        return judgement
+    own = case.v.factor
+    euclidean = "euclid" in subject.candidate.name.lower()
+    usual = tuple(u for u in USUAL[component] if not (u == "1/N" and euclidean))
+    if any(REDUCTIONS[u] is own for u in usual):
+        return judgement
+    if not any(all(abs(law(*s) * own(*s) - REDUCTIONS[u](*s)) < 1e-12 for s in SIZES) for u in usual):
+        return judgement
+    # Exchange the roles in the words: what the gradient lacks, the value has too much.
+    words = found.name.replace("value", "@").replace("gradient", "value").replace("@", "gradient")
+    id = found.id.replace("gradient", "value")
+    return replace(judgement, side="forward", explanation=Explanation(id, words, found.look))
+
+
+def agree_on_mean(graded: Sequence[Graded]) -> None:
+    """Linear may divide by the batch size if the losses leave it to Linear, and only then."""
+    layers = [g for g in graded if g.judgement.explanation and g.judgement.explanation.id == "gradients-over-n"]
+    losses = [g for g in graded if leaves_mean_to_others(g)]
+    if not layers or not losses:
+        return
+    for g in layers:
+        g.judgement = Judgement("passed")
+        g.convention["1/N"] = "inside the layer; the losses leave it out"
+    for g in losses:
+        if g.judgement.outcome == "failed":
+            g.judgement = Judgement("passed", variant=g.judgement.variant)
+        g.convention["1/N"] = "left to the layer"
+
+
+def leaves_mean_to_others(g: Graded) -> bool:
+    """Is this a loss whose gradient is that of a sum?"""
+    if g.component not in USUAL:
+        return False
+    j = g.judgement
+    if j.explanation:
+        return j.explanation.id == "gradient-lacks-1/N"
+    summed = (
+        j.variant.rpartition(", ")[2] in ("1", "1/2", "1/K", "1/(2K)")
+        or g.convention.get("gradient") == "of the vector's sum"
+    )
+    return j.outcome == "passed" and summed
