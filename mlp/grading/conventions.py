@@ -63,10 +63,25 @@ def blame(subject: Any, judgement: Judgement, found: Explanation) -> Judgement:
         return judgement
     if not any(all(abs(law(*s) * own(*s) - REDUCTIONS[u](*s)) < 1e-12 for s in SIZES) for u in usual):
         return judgement
-    # Exchange the roles in the words: what the gradient lacks, the value has too much.
-    words = found.name.replace("value", "@").replace("gradient", "value").replace("@", "gradient")
-    id = found.id.replace("gradient", "value")
-    return replace(judgement, side="forward", explanation=Explanation(id, words, found.look))
+    return replace(judgement, side="forward", explanation=exchanged(found))
+
+
+def exchanged(found: Explanation) -> Explanation:
+    """The same difference, said of the value: what the gradient has too much, the value lacks."""
+    opposite = {"lacks": "extra", "extra": "lacks", "doubled": "halved", "halved": "doubled"}
+    _, *words = found.id.split("-")
+    id = "-".join(["value", *(opposite.get(w, w) for w in words)])
+    factor = words[-1]
+    names = {
+        "value-lacks": f"the value lacks the factor {factor} that the gradient has",
+        "value-extra": f"the value has a factor {factor} that the gradient does not have",
+        "value-doubled": "the value is twice what its gradient belongs to",
+        "value-halved": "the value is half of what its gradient belongs to",
+    }  # fmt: skip
+    name = (
+        names.get(id) or names.get("-".join(id.split("-")[:2])) or "the value has another factor than the gradient"
+    )
+    return Explanation(id, name, found.look)
 
 
 def agree_on_mean(graded: Sequence[Graded]) -> None:

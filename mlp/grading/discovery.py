@@ -102,6 +102,9 @@ def candidates_of(source: Source, definitions: Definitions) -> Iterator[Candidat
         for name in re.findall(r"^class\s+(\w+)", source.text, re.MULTILINE):
             if component := names.component_of(name):
                 yield Candidate(component, "class", source, name)
+        for name in re.findall(r"^def\s+(\w+)_(?:forward|loss)\b", source.text, re.MULTILINE):
+            if component := names.component_of(name + ("loss" if name in ("softmax", "svm") else "")):
+                yield Candidate(component, "function", source, name)
         return
     if any(
         isinstance(n, ast.Import | ast.ImportFrom) and re.match("torch|tensorflow|keras|theano|jax", imported(n))

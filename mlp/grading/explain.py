@@ -58,18 +58,14 @@ def explain(component: Component, tries: Sequence[Seen], outputs: set[str]) -> E
     return piecewise(component, seen, outputs) or narrow(seen, outputs) or with_factor(component, tries, outputs)
 
 
-def predicted(component: Component, h: Hypothesis | None, case: Case) -> Values | None:
-    """None also for what cannot be computed; ``Inapplicable`` for what makes no sense."""
-    return component.predict(case, h)
-
-
 def fits(component: Component, h: Hypothesis, seen: Seen, outputs: set[str]) -> bool:
     """Does the hypothesis give what was observed, in every case?"""
-    if not outputs & h.changes.keys():
+    changed = outputs & h.changes.keys()
+    if not changed:
         return False
     for case, o in seen:
         try:
-            prediction = predicted(component, h, case)
+            prediction = component.predict(case, h, changed)
         except Inapplicable:
             return False
         if o.stage:
@@ -80,10 +76,10 @@ def fits(component: Component, h: Hypothesis, seen: Seen, outputs: set[str]) -> 
                 continue
         if prediction is None:
             return False
-        for k in outputs & o.values.keys():
+        for k in changed & o.values.keys():
             if not agrees(component.settle(case, k, o.values[k]), prediction[k], o.tolerance(k)):
                 return False
-    return True
+    return all(right(component, seen, k) for k in outputs - changed)
 
 
 def piecewise(component: Component, seen: Seen, outputs: set[str]) -> Explanation | None:
@@ -113,6 +109,8 @@ def piecewise(component: Component, seen: Seen, outputs: set[str]) -> Explanatio
 def right(component: Component, seen: Seen, output: str) -> bool:
     """Is this output right in every case?"""
     for case, o in seen:
+        if output not in o.values:
+            continue
         truth = component.predict(case)
         assert truth is not None
         if not agrees(component.settle(case, output, o.values[output]), truth[output], o.tolerance(output)):
@@ -144,6 +142,9 @@ SHAPES: list[tuple[str, Callable[[int, int], float]]] = [
 ]  # fmt: skip
 
 
+NICE = (1, 2, 3, 4, 1 / 2, 1 / 3, 1 / 4, 10, 0.1)
+
+
 def with_factor(component: Component, tries: Sequence[Seen], outputs: set[str]) -> Explanation | None:
     """A known mistake, or the truth, times one factor in all wrong outputs."""
     for seen in tries:
@@ -163,26 +164,30 @@ def factor_of(component: Component, h: Hypothesis | None, seen: Seen, output: st
     ratios, sizes = [], []
     for case, o in seen:
         try:
-            prediction = predicted(component, h, case)
+            prediction = component.predict(case, h, {output})
         except Inapplicable:
             return None
         if prediction is None or prediction[output].shape != o.values[output].shape:
             return None
         expected, got = prediction[output].ravel(), o.values[output].ravel()
         square = float(expected @ expected)
-        if not np.isfinite(square) or square == 0 or not np.all(np.isfinite(got)):
+        if square == 0 and not np.any(got):
             continue
+        if not np.isfinite(square) or square == 0 or not np.all(np.isfinite(got)):
+            return None
         ratio = float(expected @ got) / square
         if ratio == 0 or not agrees(got, ratio * expected, 1e-5):
             return None
         ratios.append(ratio)
         sizes.append(case.x.shape)
-    if len(set(sizes)) < 2:
+    if len(set(sizes)) < 3:
         return None
     for label, law in SHAPES:
         constants = np.array([r / law(*size) for r, size in zip(ratios, sizes, strict=True)])
         constants = constants[np.isfinite(constants)]
-        if constants.size and np.allclose(constants, constants[0], rtol=1e-4):
+        if constants.size > 2 and np.allclose(constants, constants[0], rtol=1e-4):
+            if h is not None and not any(np.isclose(abs(constants[0]), nice, rtol=1e-4) for nice in NICE):
+                return None
             number = f"{constants[0]:.6g}"
             return number if not label else label if number == "1" else f"{number}·{label}"
     return None

@@ -45,10 +45,14 @@ class Grader:
         self.protections = child.protections
         return child
 
-    def grade(self, path: str | Path, hints: Hints = "what", repair: bool = False) -> list[Verdict]:
-        """The verdicts on one submission."""
+    def grade(
+        self, path: str | Path, hints: Hints = "what", repair: bool = False, component: str | None = None
+    ) -> list[Verdict]:
+        """The verdicts on one submission, or on one component of it."""
         with opened(path, repair) as submission:
             session = Session(self, submission)
+            if component is not None:
+                session.candidates = [c for c in session.candidates if c.component == component]
             graded = session.grade_all()
             return [verdict(g, hints, submission) for g in graded]
 
@@ -78,13 +82,32 @@ class Session:
         first: Graded | None = None
         for attempt in attempts(candidate, self.context):
             graded = self.run(candidate, attempt)
-            if graded.judgement.outcome == "passed":
-                return graded
-            if first is None or better(graded.judgement, first.judgement):
+            j = graded.judgement
+            named = first is not None and first.judgement.explanation is not None
+            if candidate.component in names.LOSSES and j.outcome == "failed" and j.side != "forward" and not named:
+                return graded  # its forward is right, so this is what was meant
+            if j.outcome == "passed":
+                return self.with_labels(candidate, graded)
+            if first is None or better(j, first.judgement):
                 first = graded
-            if graded.judgement.outcome == "unfinished" or graded.component == "":
+            if j.outcome == "unfinished":
                 break
         return first
+
+    def with_labels(self, candidate: Candidate, passed: Graded) -> Graded:
+        """A loss that is right for one-hot targets and takes labels too must be right for both."""
+        if candidate.component in ("CrossEntropy", "Hinge") and not passed.convention.get("targets", "").startswith(
+            "int"
+        ):
+            loss = COMPONENTS[passed.component]
+            other = self.run(
+                candidate, lambda remote, module: Loss(remote, module, candidate, loss, self.context, True)
+            )
+            if other.judgement.outcome == "failed" and other.judgement.side != "forward":
+                return other
+            if other.judgement.outcome == "passed":
+                passed.convention["targets"] = "one-hot or integer labels"
+        return passed
 
     def run(self, candidate: Candidate, attempt: Attempt) -> Graded:
         """One attempt to adapt and judge."""
@@ -162,6 +185,9 @@ def attempts(candidate: Candidate, context: Context) -> list[Attempt]:
             r"\w*(softmax|logits|scores)\w*", candidate.name
         ):
             kinds.append("CrossEntropy of probabilities")
+        order = [p.name for p in candidate.methods.get("forward", candidate.methods.get("__call__", []))]
+        if any(names.matches(r"y_?pred\w*|prob\w*|p|y_?hat|yp|q|predictions?", name) for name in order[:2]):
+            kinds.reverse()
         forms = (False,) if candidate.component == "MSE" else (False, True)
         return [loss(kind, labels) for kind in kinds for labels in forms]
     if candidate.form == "functions":

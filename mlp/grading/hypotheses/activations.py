@@ -169,15 +169,34 @@ NARROW = "Look for a narrow dtype."
 WHOLE = "Look for an integer dtype."
 
 
+# Common mistakes that for this function are none, or the same as another one.
+WITHOUT = {
+    "ReLU": "input-doubled input-halved input-absolute returns-slope applied-twice input-float16 "
+        "input-integer local-slope-only upstream-only slope-at-output slope-at-upstream "
+        "upstream-through-f output-for-slope output-for-upstream slope-times-input-too "
+        "slope-times-output-too slope-squared slope-at-negated",
+    "LeakyReLU": "input-doubled input-halved slope-at-output slope-at-upstream upstream-through-f "
+        "slope-times-input-too slope-at-negated",
+    "Sigmoid": "input-negated output-integer output-for-slope slope-times-input-too slope-times-output-too "
+        "slope-at-negated gradient-integer",
+    "Tanh": "input-negated input-halved slope-at-output slope-divided slope-at-negated gradient-negated "
+        "gradient-halved",
+    "Identity": "returns-input input-negated input-doubled input-halved applied-twice input-float16 "
+        "input-integer first-column-ignored last-row-ignored upstream-only slope-at-output "
+        "slope-at-upstream upstream-slope-only upstream-through-f input-for-slope input-for-upstream "
+        "output-for-upstream slope-times-input-too slope-times-output-too slope-divided slope-squared "
+        "slope-at-negated slope-of-first-row cache-of-first-call cache-shared",
+}  # fmt: skip
+
+
 def activation(
     name: str,
     f: Function,
     slope: Function,
     own: Sequence[Hypothesis] = (),
     variants: Sequence[Case] | None = None,
-    without: str = "",
 ) -> Component:
-    """The component of f; ``without`` lists common mistakes that for this f are none, or none new."""
+    """The component of f with its own mistakes and the common ones."""
 
     def truth(c: Case) -> Values:
         return {"y": f(c.x, c.v), "dx": c.g * slope(c.x, c.v)}
@@ -186,7 +205,7 @@ def activation(
     for variant in variants:
         vars(variant).setdefault("kink", 0.0)
     kinked = name in ("ReLU", "LeakyReLU", "SELU", "ELU", "HardSwish")
-    hypotheses = [*own, *(h for h in common(f, slope) if h.id not in without.split())]
+    hypotheses = [*own, *(h for h in common(f, slope) if h.id not in WITHOUT.get(name, "").split())]
     component = Component(name, draw, truth, hypotheses, variants)
     return Component(name, draw, truth, hypotheses, variants, settle) if kinked else component
 
@@ -202,7 +221,7 @@ ACTIVATIONS = [
     activation("ReLU", lambda x, v: np.maximum(x, 0), lambda x, v: (x > 0) * 1.0, RELU),
     activation("LeakyReLU", lambda x, v: np.where(x > 0, x, v.slope * x), lambda x,
       v: np.where(x > 0, 1.0, v.slope),
-               LEAKY_RELU, slopes(0.01, 0.1, 0.2, 0.3, 0.05, 0.001, 0.02, 0.25, 0.5, 0.0)),
+               LEAKY_RELU, slopes(0.01, 0.1, 0.2, 0.3, 0.05, 0.001, 0.02, 0.25, 0.5)),
     activation("Sigmoid", lambda x, v: sigmoid(x), lambda x, v: sigmoid(x) * sigmoid(-x), SIGMOID),
     activation("Tanh", lambda x, v: np.tanh(x), lambda x, v: 1 / np.cosh(np.clip(x, -300, 300)) ** 2, TANH),
     activation("GeLU", gelu, gelu_slope, GELU, GELU_FORMS),

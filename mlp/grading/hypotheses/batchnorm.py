@@ -68,8 +68,6 @@ BATCHNORM = Component("BatchNorm", draw, truth, [
     H("parameters-missing", "γ and β are missing", "Which parameters does the output depend on?", y=standardised),
     H("parameters-exchanged", "γ and β are exchanged", "Which parameter multiplies?",
       y=lambda c: c.beta * standardised(c) + c.gamma),
-    H("epsilon-outside", "ε is added outside of the square root", "Compare with the definition.",
-      y=lambda c: c.gamma * (c.x - c.x.mean(0)) / (c.x.std(0) + c.v.eps) + c.beta),
     H("statistics-fixed", "mean and variance are treated as constants", DEPENDS,
       dx=lambda c: c.g * c.gamma / spread(c)),
     H("variance-fixed", "the variance is treated as a constant", DEPENDS,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -61,16 +61,24 @@ class Component:
     # Makes two right answers equal, such as the slopes 0 and 1 of ReLU at 0.
     settle: Callable[[Case, str, Array], Array] = lambda case, output, value: value
 
-    def predict(self, case: Case, hypothesis: Hypothesis | None = None) -> Values | None:
-        """All outputs under a hypothesis; None where its formulas cannot be computed, for example for their shapes."""  # noqa: E501
+    def predict(
+        self, case: Case, hypothesis: Hypothesis | None = None, outputs: Collection[str] | None = None
+    ) -> Values | None:
+        """The outputs under a hypothesis, all or some.
+
+        None where its formulas cannot be computed, for example because the shapes do not fit. Raises
+        ``Inapplicable`` where it makes no sense.
+        """
+        changes = hypothesis.changes if hypothesis else {}
         with np.errstate(all="ignore"):
-            values = {k: np.asarray(v, dtype=float) for k, v in self.truth(case).items()}
-            for output, formula in hypothesis.changes.items() if hypothesis else ():
-                try:
-                    values[output] = np.asarray(formula(case), dtype=float)
-                except (ValueError, IndexError):
-                    return None
-            return {k: self.settle(case, k, v) for k, v in values.items()}
+            values: Values = {}
+            if outputs is None or not changes.keys() >= set(outputs):
+                values |= self.truth(case)
+            try:
+                values |= {k: formula(case) for k, formula in changes.items() if outputs is None or k in outputs}
+            except (ValueError, IndexError):
+                return None
+            return {k: self.settle(case, k, np.asarray(v, dtype=float)) for k, v in values.items()}
 
 
 def agrees(got: Array, expected: Array, tolerance: float = 2e-6) -> bool:

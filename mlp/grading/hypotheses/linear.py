@@ -26,7 +26,7 @@ def draw(rng: np.random.Generator) -> list[Case]:
         case(7),
         case(1),
         case(6, 4, 4),
-        case(4, 4, 4),
+        case(4, 4, 3),
         case(5, size=1e3),
         case(5, size=1e-3),
         case(2, 2, 5),
@@ -35,8 +35,10 @@ def draw(rng: np.random.Generator) -> list[Case]:
 
 
 def settle(c: Case, output: str, value: Array) -> Array:
-    """A bias gradient that differs by an axis of length 1 only counts as a vector."""
-    return value.reshape(-1) if output == "db" and value.ndim == 2 and value.shape == (1, c.W.shape[1]) else value
+    """A bias gradient that differs by axes of length 1 only counts as a vector."""
+    if output != "db" or value.ndim < 2 or max(value.shape) != value.size:
+        return value
+    return value.reshape(-1) if value.ndim == 2 or len(c.x) == 1 else value
 
 
 H = hypothesis
@@ -270,6 +272,12 @@ INPUT = [
       dx=lambda c: np.trunc(c.g @ c.W.T)),
 ]  # fmt: skip
 JOINT = [
+    H("last-example-left-out", "the last example is left out of all gradients", "Check the loop's bounds.",
+      dW=lambda c: c.x[:-1].T @ c.g[:-1], db=lambda c: c.g[:-1].sum(0),
+      dx=lambda c: np.concatenate([c.g[:-1] @ c.W.T, 0 * c.x[-1:]])),
+    H("first-example-left-out", "the first example is left out of all gradients", "Check the loop's bounds.",
+      dW=lambda c: c.x[1:].T @ c.g[1:], db=lambda c: c.g[1:].sum(0),
+      dx=lambda c: np.concatenate([0 * c.x[:1], c.g[1:] @ c.W.T])),
     H("gradients-over-n", "weight and bias gradient are divided by the batch size", N_HINT,
       dW=lambda c: c.x.T @ c.g / len(c.x), db=lambda c: c.g.mean(0)),
     H("gradients-times-n", "weight and bias gradient are multiplied by the batch size", N_HINT,

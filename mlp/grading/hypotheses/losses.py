@@ -79,10 +79,12 @@ def ratios(gradient: Callable[[Case], Array]) -> list[Hypothesis]:
     return [hypothesis(i, name, AGREE, dx=scaled(by)) for i, name, by in RATIOS]
 
 
-def shared(value: Callable[[Case], float], gradient: Callable[[Case], Array]) -> Sequence[Hypothesis]:
-    """Mistakes that every loss may have."""
+def shared(
+    value: Callable[[Case], float], gradient: Callable[[Case], Array], without: str = ""
+) -> Sequence[Hypothesis]:
+    """Mistakes that every loss may have, except those that are named otherwise for this one."""
     H, d = hypothesis, gradient
-    return [
+    found = [
         H("value-negated", "the value has the wrong sign", "Look at the signs.", value=lambda c: -value(c)),
         H("value-zero", "the value is zero", "Is it computed and returned?", value=lambda c: 0.0),
         H("value-first-example", "only the first example enters the value", "Check the loop over the batch.",
@@ -136,6 +138,7 @@ def shared(value: Callable[[Case], float], gradient: Callable[[Case], Array]) ->
         H("gradient-added-up", "the gradients of all calls add up", "= or +=?",
           dx=lambda c: d(c) + (d(c.first) if c.kind == "again" else 0)),
     ]  # fmt: skip
+    return [h for h in found if h.id not in without.split()]
 
 
 def row(c: Case, rows: slice) -> Case:

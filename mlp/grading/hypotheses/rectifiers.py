@@ -13,7 +13,6 @@ RELU = [
     H("mask-always-on", "the mask is 1 everywhere: the output is never below 0, so >= 0 masks nothing", MASK,
       dx=lambda c: c.g),
     H("mask-inverted", "the mask is inverted", MASK, dx=lambda c: c.g * (c.x <= 0)),
-    H("mask-below-zero", "the gradient passes where the input is negative", MASK, dx=lambda c: c.g * (c.x < 0)),
     H("mask-above-one", "the gradient passes only where the input is above 1", MASK, dx=lambda c: c.g * (c.x > 1)),
     H("mask-of-signs", "the slope is the sign of the input", "What is the slope on the negative side?",
       dx=lambda c: c.g * np.sign(c.x)),
@@ -56,8 +55,6 @@ RELU = [
       dx=lambda c: c.g * np.where(c.x > 0, 1, -1)),
     H("positive-input-for-slope", "the upstream gradient is multiplied by max(x, 0) instead of the slope",
       "Which function is differentiated?", dx=lambda c: c.g * np.maximum(c.x, 0)),
-    H("gradient-at-least-0", "negative entries of the gradient are set to 0",
-      "Is a rectifier applied to the gradient?", dx=lambda c: np.maximum(c.g * (c.x > 0), 0)),
 ]  # fmt: skip
 LEAKY_RELU = [
     H("mask-of-upstream", "the sign of the upstream gradient decides, not that of the input", MASK,

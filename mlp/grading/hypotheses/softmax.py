@@ -45,6 +45,16 @@ def draw(rng: np.random.Generator) -> list[Case]:
     ]
 
 
+def shifted(c: Case) -> Array:
+    """exp(x - max) with the maximum of each row."""
+    return np.exp(c.x - c.x.max(1, keepdims=True))
+
+
+def over(e: Array, axis: int | None) -> Array:
+    """Divided by its sum along the axis."""
+    return np.asarray(e / e.sum(axis=axis, keepdims=True))
+
+
 AXIS = "Along which axis must the probabilities sum to 1?"
 JACOBIAN = "Every output depends on every input of its row: write down the derivative of p_i after x_j."
 
@@ -63,6 +73,10 @@ SOFTMAX = Component("Softmax", draw, truth, [
     H("axis-batch", "the probabilities are normalised over the batch", AXIS, y=lambda c: softmax(c.x, 0)),
     H("axis-all", "the probabilities are normalised over the whole batch at once", AXIS,
       y=lambda c: softmax(c.x, None)),
+    H("axis-batch-shifted", "the probabilities are normalised over the batch, after each row's maximum was subtracted",
+      AXIS, y=lambda c: over(shifted(c), 0)),
+    H("axis-all-shifted", "the probabilities are normalised over the whole batch, after each row's maximum was subtracted",
+      AXIS, y=lambda c: over(shifted(c), None)),
     H("not-normalised", "exp(x) is not divided by its sum", AXIS, y=lambda c: np.exp(c.x)),
     H("not-normalised-shifted", "exp(x - max) is not divided by its sum", AXIS,
       y=lambda c: np.exp(c.x - c.x.max(1, keepdims=True))),
@@ -104,6 +118,12 @@ SOFTMAX = Component("Softmax", draw, truth, [
       y=lambda c: np.exp(c.x) / np.exp(c.x)[0].sum()),
     H("sum-not-kept", "the row sums are divided along the columns: the axis was not kept",
       "Does the sum keep its axis?", y=lambda c: np.exp(c.x) / np.exp(c.x).sum(1)),
+    H("off-diagonal-sign", "outside of its diagonal the derivative has the wrong sign", JACOBIAN,
+      dx=lambda c: p(c) * (c.g + dot(c)) - 2 * p(c) ** 2 * c.g),
+    H("diagonal-not-squared", "on the diagonal the derivative is p instead of p (1 - p)", JACOBIAN,
+      dx=lambda c: p(c) * (c.g - dot(c)) + p(c) ** 2 * c.g),
+    H("upstream-of-first-row", "the upstream gradient of the first row is used for all rows", "Check the indices.",
+      dx=lambda c: back(p(c), np.repeat(c.g[:1], len(c.x), 0))),
     H("diagonal-only", "only the diagonal of the derivative is used: p (1 - p) g", JACOBIAN,
       dx=lambda c: p(c) * (1 - p(c)) * c.g),
     H("sum-missing", "the sum is missing: p g", JACOBIAN, dx=lambda c: p(c) * c.g),

@@ -56,8 +56,6 @@ SIGMOID = [
       dx=lambda c: c.g * s(c) - s(c)),
     H("slope-bracket-lost-one", "the bracket is lost: g y 1 - y", "Where does the bracket close?",
       dx=lambda c: c.g * s(c) * 1 - s(c) ** 2),
-    H("slope-exponential", "f' is taken as exp(-x) / (1 + exp(-x)), without the square", FACTORS,
-      dx=lambda c: c.g * np.exp(-c.x) / (1 + np.exp(-c.x))),
     H("slope-exponential-only", "f' is taken as exp(-x)", FACTORS, dx=lambda c: c.g * np.exp(-c.x)),
     H("denominator-minus", "the denominator is 1 - exp(-x)", "Look at the signs.",
       y=lambda c: 1 / (1 - np.exp(-c.x))),

@@ -1,0 +1,64 @@
+"""Every hypothesis, run as a submission, is named as itself: so no two of a component agree on the battery."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from mlp.grading.hypotheses import COMPONENTS
+from mlp.grading.hypotheses.component import Inapplicable, with_variant
+from mlp.grading.judge import Failing, judge
+from mlp.grading.process import StudentError
+
+
+class Mistaken:
+    """A subject that computes what a hypothesis says, case by case."""
+
+    def __init__(self, component, hypothesis, variant):
+        self.component, self.hypothesis, self.variant = component, hypothesis, variant
+        self.convention, self.remarks, self.candidate = {}, [], SimpleNamespace(name="")
+
+    def observe(self, case):
+        values = self.component.predict(with_variant(case, self.variant), self.hypothesis)
+        if values is None:
+            right = self.component.predict(with_variant(case, self.variant))
+            forward = {"y", "value"} & self.hypothesis.changes.keys()
+            error = StudentError({"type": "ValueError", "message": "shapes do not fit"})
+            raise Failing("forward" if forward else "backward", error, {} if forward else {"y": right["y"]})
+        return values
+
+
+def variant_for(component, hypothesis):
+    """The first convention under which the hypothesis makes sense."""
+    case = component.draw(np.random.default_rng(0))[0]
+    for variant in component.variants:
+        try:
+            component.predict(with_variant(case, variant), hypothesis)
+        except Inapplicable:
+            continue
+        return variant
+    raise AssertionError
+
+
+@pytest.mark.parametrize("component", list(COMPONENTS.values()), ids=list(COMPONENTS))
+def test_every_hypothesis_is_named_as_itself(component):
+    named = {}
+    for hypothesis in component.hypotheses:
+        judgement = judge(Mistaken(component, hypothesis, variant_for(component, hypothesis)))
+        assert judgement.outcome == "failed", hypothesis.id
+        named[hypothesis.id] = judgement.explanation.id if judgement.explanation else None
+    assert {id: other for id, other in named.items() if id != other} == {}
+
+
+@pytest.mark.parametrize("component", list(COMPONENTS.values()), ids=list(COMPONENTS))
+def test_every_variant_of_the_definition_passes(component):
+    for variant in component.variants:
+        values = SimpleNamespace(id="", changes={})
+        assert judge(Mistaken(component, values, variant)).outcome == "passed", variant.label
+
+
+def test_the_catalogue_is_large_and_its_identifiers_are_unique():
+    for component in COMPONENTS.values():
+        identifiers = [h.id for h in component.hypotheses]
+        assert len(identifiers) == len(set(identifiers))
+    assert sum(len(c.hypotheses) for c in COMPONENTS.values()) >= 150
