@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from typing import Any
 
 from mlp.grading import names
 from mlp.grading.submission import Source, Submission
@@ -34,6 +35,7 @@ class Candidate:
     name: str
     partner: str | None = None  # the backward function
     methods: dict[str, list[Parameter]] = field(default_factory=dict)
+    overrides: Mapping[str, Any] = field(default_factory=dict)  # what an adapter says
     empty: bool = False  # the body says NotImplementedError or nothing
 
     @property

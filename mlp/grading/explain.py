@@ -14,7 +14,6 @@ from mlp.grading.hypotheses.component import (
     Component,
     Hypothesis,
     Inapplicable,
-    Values,
     agrees,
 )
 from mlp.grading.process import StudentError

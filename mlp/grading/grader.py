@@ -14,9 +14,10 @@ from mlp.grading.adapt.losses import Loss
 from mlp.grading.adapt.networks import NetworkSubject
 from mlp.grading.adapt.remote import Handle, Remote
 from mlp.grading.adapt.updates import FunctionUpdate, LayerUpdate, Optimizer
+from mlp.grading.conventions import Graded, agree_on_mean, excuse
+from mlp.grading.adapter import add_python_adapter, apply_adapter, example
 from mlp.grading.discovery import Candidate, discover
 from mlp.grading.hypotheses import COMPONENTS
-from mlp.grading.conventions import Graded, agree_on_mean, excuse
 from mlp.grading.judge import Judgement, Missing, judge
 from mlp.grading.messages import Hints, message
 from mlp.grading.process import Broken, Child, Limits, LocalChild, Server, StudentError
@@ -31,6 +32,7 @@ class Grader:
         self.limits = limits or Limits()
         self.server = Server() if isolated else None
         self.protections: list[str] = []
+        self.explanations: list[str] = []
 
     def __enter__(self) -> Grader:
         return self
@@ -46,23 +48,41 @@ class Grader:
         return child
 
     def grade(
-        self, path: str | Path, hints: Hints = "what", repair: bool = False, component: str | None = None
+        self,
+        path: str | Path,
+        hints: Hints = "what",
+        repair: bool = False,
+        component: str | None = None,
+        adapter: str | Path | None = None,
+        expected: Sequence[str] = (),
     ) -> list[Verdict]:
-        """The verdicts on one submission, or on one component of it."""
+        """The verdicts on one submission, or on one component of it; those expected and not found are missing."""
+        for name in expected:
+            if name not in COMPONENTS:
+                raise InputError(f"there is no component {name!r}; there are {', '.join(COMPONENTS)}")
         with opened(path, repair) as submission:
-            session = Session(self, submission)
+            session = Session(self, submission, Path(adapter) if adapter else None)
             if component is not None:
                 session.candidates = [c for c in session.candidates if c.component == component]
             graded = session.grade_all()
-            return [verdict(g, hints, submission) for g in graded]
+            verdicts = [verdict(g, hints) for g in graded]
+            self.explanations = [explanation(g) for g in graded]
+        found = {v.component for v in verdicts}
+        missing = [name for name in expected if name not in found]
+        return verdicts + [Verdict(name, None, "missing", message=f"{name}: not found.") for name in missing]
 
 
 class Session:
     """The grading of one submission."""
 
-    def __init__(self, grader: Grader, submission: Submission) -> None:
+    def __init__(self, grader: Grader, submission: Submission, adapter: Path | None = None) -> None:
+        python = adapter is not None and adapter.suffix == ".py"
+        if adapter and python:
+            submission = add_python_adapter(adapter, submission)
         self.grader, self.submission = grader, submission
         self.candidates, self.definitions = discover(submission)
+        if adapter and not python:
+            self.candidates = apply_adapter(adapter, submission, self.candidates, self.definitions)
         self.context = Context(clears=self.definitions.clears)
         self.broken_modules: dict[str, str] = {}
         self.definitions_only: set[str] = set()
@@ -254,7 +274,7 @@ def module_of(path: str, folder: Path) -> tuple[str, list[str]]:
     return ".".join(parts), [str(p) for p in parents]
 
 
-def verdict(graded: Graded, hints: Hints, submission: Submission) -> Verdict:
+def verdict(graded: Graded, hints: Hints) -> Verdict:
     """In the form that is printed and written."""
     j = graded.judgement
     convention = graded.convention | ({"remarks": "; ".join(graded.remarks)} if graded.remarks else {})
@@ -263,6 +283,15 @@ def verdict(graded: Graded, hints: Hints, submission: Submission) -> Verdict:
         mistake=j.explanation.id if j.explanation else None, name=j.explanation.name if j.explanation else None,
         message=message(graded.component, j, hints, graded.remarks), convention=convention,
     )  # fmt: skip
+
+
+def explanation(graded: Graded) -> str:
+    """What was inferred about a component, and what an adapter would say if that was not enough."""
+    lines = [f"# {graded.component}, {graded.candidate.found}: {graded.judgement.outcome}"]
+    lines += [f"#   {key}: {value}" for key, value in graded.convention.items()]
+    if graded.judgement.outcome == "error":
+        lines += [f"#   {graded.judgement.text}", example(graded.candidate)]
+    return "\n".join(lines)
 
 
 def grade(
@@ -277,6 +306,7 @@ def grade(
     """The verdicts on the components of a submission: a file, folder, module, zip or notebook.
 
     hints: how much a message tells: "none", "where" (the array), "what" (the values and the mistake), "how".
+    adapter: a YAML or Python file for what is not understood; ``python -m mlp.grading --explain`` shows one.
     repair: convert files written for Python 2.
     isolated: run every component in a confined process of its own; False runs it in this process, for code
         that you trust.
@@ -284,4 +314,4 @@ def grade(
     Raises ``InputError`` if there is no submission at ``path``.
     """
     with Grader(limits, isolated) as grader:
-        return grader.grade(path, hints, repair)
+        return grader.grade(path, hints, repair, adapter=adapter)

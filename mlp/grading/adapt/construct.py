@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -68,6 +69,16 @@ def construct(
         if isinstance(value, Handle):
             return value, list(arguments)
     raise first or StudentError({"type": "TypeError", "message": f"{name}() made no object"})
+
+
+def arguments_of(entry: Sequence[Any], n_in: int, n_out: int) -> list[Any]:
+    """The constructor's arguments, with "in" and "out" replaced by sizes."""
+    return [{"in": n_in, "out": n_out}.get(a, a) if isinstance(a, str) else a for a in entry]
+
+
+def path_of(text: str) -> tuple[Any, ...]:
+    """params.W or layers[0].W as a path."""
+    return tuple(int(w) if w.isdigit() else w for w in re.findall(r"\w+", text))
 
 
 def shown(arguments: Sequence[Any]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mlp.grading import names
-from mlp.grading.adapt.construct import by_name, construct, guesses, shown
+from mlp.grading.adapt.construct import arguments_of, by_name, construct, guesses, path_of, shown
 from mlp.grading.adapt.parameters import Slot, arrays, find, gradient_of, kind, settled_shape
 from mlp.grading.adapt.remote import Array, Handle, Items, Path, Remote, Reply, Typed, as_array, as_tuple
 from mlp.grading.discovery import Candidate, Parameter, required
@@ -51,11 +51,12 @@ class ClassLayer:
         """Find out how it is made and where its parameters are. Raises ``StudentError`` or ``Missing``."""
         methods = self.candidate.methods
         forwards = [m for m in names.FORWARD if m in methods]
-        if not forwards:
+        if not forwards and "forward" not in self.candidate.overrides:
             raise Missing("y", f"class {self.candidate.name} has no forward")
-        self.forward_name = forwards[0]
+        told = self.candidate.overrides
+        self.forward_name = str(told.get("forward", forwards[0] if forwards else ""))
         rest = [m for m in names.BACKWARD if m in methods and m != self.forward_name]
-        self.backward_name = rest[0] if rest else ""
+        self.backward_name = str(told.get("backward", rest[0] if rest else ""))
         self.signature = methods.get("__init__", [])
         first = None
         for which in range(len(self.tries(6, 5))):
@@ -73,6 +74,8 @@ class ClassLayer:
 
     def tries(self, n_in: int, n_out: int) -> list[list[Any]]:
         """Argument lists for the constructor."""
+        if "arguments" in self.candidate.overrides:
+            return [arguments_of(self.candidate.overrides["arguments"], n_in, n_out)]
         if self.component.name == "Linear":
             return guesses(self.signature, n_in, n_out)
         named = by_name(self.signature, n_in, n_in)
@@ -104,7 +107,7 @@ class ClassLayer:
         if not find(leaves, [(n_in, n_out), (n_out, n_in)], "weight"):  # made at the first call
             self.forward(made, x)
             leaves = self.remote.leaves(made)
-        weights = find(leaves, [(n_in, n_out), (n_out, n_in)], "weight")
+        weights = self.told("weight") or find(leaves, [(n_in, n_out), (n_out, n_in)], "weight")
         if not weights:
             raise Missing(
                 "W", f"no weight of shape ({n_in}, {n_out}) or ({n_out}, {n_in}) found in {self.candidate.name}"
@@ -113,13 +116,19 @@ class ClassLayer:
             weights = [p for p in weights if self.matters(made, p, x)] or weights
         shape = arrays(leaves)[weights[0]].shape
         self.slots["W"] = Slot(weights[0], shape, shape == (n_out, n_in))
-        biases = [p for p in find(leaves, [(n_out,), (n_out, 1), (1, n_out)], "bias") if p != weights[0]]
+        biases = self.told("bias") or [
+            p for p in find(leaves, [(n_out,), (n_out, 1), (1, n_out)], "bias") if p != weights[0]
+        ]
         if len(biases) > 1 and kind(biases[0]) != "bias":
             biases = [p for p in biases if self.matters(made, p, x)] or biases
         if biases:
             self.slots["b"] = Slot(biases[0], arrays(leaves)[biases[0]].shape)
         self.describe_slots()
         self.find_orientation(made, x, n_out)
+
+    def told(self, key: str) -> list[Path]:
+        """What an adapter says about where an array is."""
+        return [path_of(str(self.candidate.overrides[key]))] if key in self.candidate.overrides else []
 
     def find_slots(self, leaves: Mapping[Path, Any], wanted: Mapping[str, tuple[str, tuple[int, ...]]]) -> None:
         """Vectors by name: γ and β of BatchNorm."""
@@ -320,6 +329,8 @@ class ClassLayer:
         taken: set[Path],
     ) -> Path | None:
         """BatchNorm calls its arrays many things; a gradient has the parameter's name in its own."""
+        if told := self.told(f"{word}_gradient"):
+            return told[0]
         if name in ("gamma", "beta"):
             own = str(slot.path[-1]).lower()
             for path in arrays(after):

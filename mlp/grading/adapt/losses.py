@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mlp.grading import names
-from mlp.grading.adapt.construct import by_name, construct, shown
+from mlp.grading.adapt.construct import arguments_of, by_name, construct, shown
 from mlp.grading.adapt.layers import KEPT, Context
 from mlp.grading.adapt.parameters import arrays
 from mlp.grading.adapt.remote import Array, Handle, Items, Remote, Reply, Typed, as_array, as_tuple
@@ -40,9 +40,10 @@ class Loss:
     def prepare(self) -> None:
         """Find the methods, construct one, read the margin from it."""
         methods = self.candidate.methods
-        self.forward_name = next((m for m in names.FORWARD if m in methods), "")
+        told = self.candidate.overrides
+        self.forward_name = str(told.get("forward") or next((m for m in names.FORWARD if m in methods), ""))
         rest = [m for m in names.BACKWARD if m in methods and m != self.forward_name]
-        self.backward_name = rest[0] if rest else ""
+        self.backward_name = str(told.get("backward") or (rest[0] if rest else ""))
         if not self.forward_name:
             raise Missing("value", f"class {self.candidate.name} has no forward")
         self.convention["targets"] = "integer labels" if self.labels else "one-hot or real"
@@ -69,6 +70,8 @@ class Loss:
             return self.module
         signature = self.candidate.methods.get("__init__", [])
         named = by_name(signature, 3, 3)
+        if "arguments" in self.candidate.overrides:
+            named = arguments_of(self.candidate.overrides["arguments"], 3, 3)
         tries: list[list[Any]] = ([named] if named is not None else []) + [[], ["n"], [1.0], ["n", 1.0]]
         made, arguments = construct(self.remote, self.module, self.candidate.name, tries)
         self.convention["constructor"] = self.candidate.name + shown(arguments)
