@@ -17,6 +17,7 @@ An adapter in Python is a file of classes in any interface that is understood, w
 
 from __future__ import annotations
 
+import ast
 import shutil
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,8 @@ from mlp.grading.submission import Submission, read
 from mlp.run.yaml_files import read_mapping
 
 KEYS = (
-    "class", "function", "partner", "arguments", "forward", "backward", "update", "weight", "bias", "weight_gradient",
+    "class", "function", "partner", "arguments", "forward", "backward", "update", "weight", "bias",
+      "weight_gradient",
     "bias_gradient", "targets",
 )  # fmt: skip
 
@@ -67,16 +69,10 @@ def candidate_of(
             f"{path}: {component} is looked for in {place!r}, give 'FILE: NAME' with a file of {known}"
         )
     if "function" in entry:
-        functions = (
-            {n.name: n for n in source.tree.body if hasattr(n, "args") and hasattr(n, "name")}
-            if source.tree
-            else {}
-        )
-        methods = {
-            w: parameters(functions[n])
-            for w, n in (("forward", name), ("backward", entry.get("partner")))
-            if n in functions
-        }  # type: ignore[arg-type]
+        nodes = source.tree.body if source.tree else []
+        functions = {n.name: n for n in nodes if isinstance(n, ast.FunctionDef)}
+        wanted = {"forward": name, "backward": str(entry.get("partner"))}
+        methods = {word: parameters(functions[n]) for word, n in wanted.items() if n in functions}
         partner = entry.get("partner")
         form = "functions" if partner else "function"
         return Candidate(component, form, source, name, partner, methods, overrides=entry)
@@ -109,9 +105,10 @@ def example(candidate: Candidate) -> str:
     """What to write for a component that was not understood, with what is known filled in."""
     methods = [m for m in candidate.methods if not m.startswith("__")]
     signature = candidate.methods.get("__init__", [])
+    form = "class" if candidate.form in ("class", "update") else "function"
     lines = [
         f"{candidate.component}:",
-        f"  {'class' if candidate.form in ('class', 'update') else 'function'}: {candidate.source.path}: {candidate.name}",
+        f"  {form}: '{candidate.source.path}: {candidate.name}'",
         f"  arguments: [{', '.join(words(p) for p in signature if p.required)}]   # in and out stand for the sizes",
         f"  forward: {next(iter(methods), 'NAME')}   # one of {', '.join(methods) or 'its methods'}",
         f"  backward: {methods[-1] if methods else 'NAME'}",

@@ -13,8 +13,10 @@ from mlp.grading import names
 from mlp.grading.submission import Source, Submission
 
 # Files that start training, draw or grade when they are imported; only looked into if nothing else is there.
-ASIDE = r"(test\w*|\w*_test|\w*tests?|run_?\w*|main\w*|\w*autograder\w*|\w*grader\w*|debug\w*|plot\w*|draw\w*|setup|conftest|" \
-        r"train\w*|load_?data|dataset\w*|gradient_check|grad_check|\w*_check|solve_?net|demo\w*|example\w*)"  # fmt: skip  # noqa: E501
+ASIDE = (
+    r"(test\w*|\w*_test|\w*tests?|run_?\w*|main\w*|\w*autograder\w*|\w*grader\w*|debug\w*|plot\w*|draw\w*|setup|"
+    r"conftest|train\w*|load_?data|dataset\w*|gradient_check|grad_check|\w*_check|solve_?net|demo\w*|example\w*)"
+)
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def discover(submission: Submission) -> tuple[list[Candidate], Definitions]:
 
 
 def clears_gradients(node: ast.FunctionDef) -> bool:
-    """Is it called zero_grad or the like, or does it set something called a gradient to zero, outside of backward?"""  # noqa: E501
+    """Is it called zero_grad or the like, or does it zero something called a gradient, outside of backward?"""
     if names.matches(rf"({names.CLEAR})(_\w+|grads?\w*)?|\w*_({names.CLEAR})", node.name):
         return True
     if node.name in ("__init__", *names.FORWARD, *names.BACKWARD):

@@ -136,7 +136,8 @@ def narrow(seen: Seen, outputs: set[str]) -> Explanation | None:
 SHAPES: list[tuple[str, Callable[[int, int], float]]] = [
     ("", lambda n, k: 1.0), ("N", lambda n, k: n), ("1/N", lambda n, k: 1 / n), ("K", lambda n, k: k),
     ("1/K", lambda n, k: 1 / k), ("NK", lambda n, k: n * k), ("1/(NK)", lambda n, k: 1 / (n * k)),
-    ("N²", lambda n, k: n * n), ("1/N²", lambda n, k: 1 / n**2), ("1/(N-1)", lambda n, k: 1 / (n - 1) if n > 1 else np.nan),  # noqa: E501
+    ("N²", lambda n, k: n * n), ("1/N²", lambda n, k: 1 / n**2),
+      ("1/(N-1)", lambda n, k: 1 / (n - 1) if n > 1 else np.nan),
     ("N/K", lambda n, k: n / k), ("K/N", lambda n, k: k / n),
 ]  # fmt: skip
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
+
+from mlp.checks import InputError
 from mlp.grading import names
 from mlp.grading.adapt.functions import FunctionLayer
 from mlp.grading.adapt.layers import ClassLayer, Context
@@ -14,11 +17,12 @@ from mlp.grading.adapt.losses import Loss
 from mlp.grading.adapt.networks import NetworkSubject
 from mlp.grading.adapt.remote import Handle, Remote
 from mlp.grading.adapt.updates import FunctionUpdate, LayerUpdate, Optimizer
-from mlp.grading.conventions import Graded, agree_on_mean, excuse
 from mlp.grading.adapter import add_python_adapter, apply_adapter, example
+from mlp.grading.conventions import Graded, agree_on_mean, excuse
 from mlp.grading.discovery import Candidate, discover
 from mlp.grading.hypotheses import COMPONENTS
-from mlp.grading.judge import Judgement, Missing, judge
+from mlp.grading.hypotheses.component import agrees, with_variant
+from mlp.grading.judge import Failing, Judgement, Missing, judge
 from mlp.grading.messages import Hints, message
 from mlp.grading.process import Broken, Child, Limits, LocalChild, Server, StudentError
 from mlp.grading.submission import Submission, opened
@@ -98,6 +102,8 @@ class Session:
         if candidate.source.trouble:
             return Graded(candidate, Judgement("error", text=candidate.source.trouble), candidate.component or "?")
         if candidate.component is None:
+            candidate.component = self.recognised(candidate)
+        if candidate.component is None:
             return None
         first: Graded | None = None
         for attempt in attempts(candidate, self.context):
@@ -113,6 +119,30 @@ class Session:
             if j.outcome == "unfinished":
                 break
         return first
+
+    def recognised(self, candidate: Candidate) -> str | None:
+        """What a class without a telling name computes, if it is one of the definitions."""
+        rng = np.random.default_rng(0)
+        for name in ("Linear", *names.ACTIVATIONS, *names.LOSSES):
+            component = COMPONENTS[name]
+            candidate.component = name
+            case = component.draw(rng)[0]
+            for attempt in attempts(candidate, Context()):
+                with (
+                    contextlib.suppress(Broken, StudentError, Missing, Failing),
+                    self.loaded(candidate) as (remote, module),
+                ):
+                    subject = attempt(remote, module)
+                    subject.prepare()
+                    output = "value" if name in names.LOSSES else "y"
+                    got = subject.observe(case)[output]
+                    if any(
+                        agrees(got, subject.component.predict(with_variant(case, v))[output])
+                        for v in subject.component.variants
+                    ):
+                        return name
+        candidate.component = None
+        return None
 
     def with_labels(self, candidate: Candidate, passed: Graded) -> Graded:
         """A loss that is right for one-hot targets and takes labels too must be right for both."""
@@ -144,6 +174,8 @@ class Session:
             judgement = Judgement("unfinished" if error.unfinished else "error", text=str(error))
         except Missing as missing:
             judgement = Judgement("unfinished" if candidate.empty else "error", text=missing.what)
+        except Exception as error:  # what comes from the child may be anything
+            judgement = Judgement("error", text=f"its answers make no sense ({type(error).__name__}: {error})")
         name = subject.component.name if subject else candidate.component
         convention, remarks = (subject.convention, subject.remarks) if subject else ({}, [])
         if subject and judgement.variant:

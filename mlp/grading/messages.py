@@ -15,7 +15,8 @@ ARRAYS = {
     "y": "the output of forward", "value": "the value of forward", "dx": "the gradient with respect to the input",
     "dW": "the gradient of the weight", "db": "the gradient of the bias", "dgamma": "the gradient of the scale γ",
     "dbeta": "the gradient of the shift β", "received": "the gradients that the layers receive",
-    "updates": "how often the layers are updated", "W1": "the weight after the steps", "b1": "the bias after the steps",  # noqa: E501
+    "updates": "how often the layers are updated", "W1": "the weight after the steps",
+      "b1": "the bias after the steps",
     "W2": "the weight of the second layer after the steps", "b2": "the bias of the second layer after the steps",
 }  # fmt: skip
 SIDES = {

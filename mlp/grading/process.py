@@ -1,4 +1,4 @@
-"""The grader's end of a child process: requests with a time limit, and what became of the child if none is answered."""  # noqa: E501
+"""The grader's end of a child process: requests with a time limit, and what became of a child that is silent."""
 
 from __future__ import annotations
 

@@ -40,8 +40,10 @@ def repaired(text: str, path: str) -> str:
     text = "".join(line.expandtabs(8) for line in text.splitlines(keepends=True)).replace("\r\n", "\n")
     if not text.endswith("\n"):
         text += "\n"
-    names = ("print", "xrange", "except", "raw_input", "has_key", "dict", "ne", "raise", "exec", "imports", "reduce",  # noqa: E501
-             "unicode", "long", "basestring", "numliterals", "repr", "next", "itertools", "zip", "map", "filter")  # fmt: skip  # noqa: E501
+    names = ("print", "xrange", "except", "raw_input", "has_key", "dict", "ne", "raise", "exec", "imports",
+      "reduce",
+             "unicode", "long", "basestring", "numliterals", "repr", "next", "itertools", "zip", "map",
+               "filter")  # fmt: skip
     fixers = [f for f in get_fixers_from_package("fissix.fixes") if f.rpartition("fix_")[2] in names]
     if re.search(r"from\s+__future__\s+import.*print_function", text):
         fixers = [f for f in fixers if not f.endswith("fix_print")]

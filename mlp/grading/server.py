@@ -59,7 +59,7 @@ def serve(control: socket.socket) -> None:
 
 
 def keep(sock: socket.socket, task: dict[str, Any]) -> None:
-    """Confine, fork the child, tell the grader its number and protection, wait, and end whatever it left running."""  # noqa: E501
+    """Confine, fork the child, tell the grader its number and protection, wait, end what it left running."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
     call(libc.prctl, ADOPT_ORPHANS, 1, 0, 0, 0)
@@ -177,7 +177,8 @@ def run(sock: socket.socket, task: dict[str, Any]) -> None:
     os.chdir(task["folder"])
     limits = {
         resource.RLIMIT_CPU: task["seconds"] + 1, resource.RLIMIT_AS: task["memory"], resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_FSIZE: task["file_size"], resource.RLIMIT_NPROC: task["processes"], resource.RLIMIT_NOFILE: 256,  # noqa: E501
+        resource.RLIMIT_FSIZE: task["file_size"], resource.RLIMIT_NPROC: task["processes"],
+          resource.RLIMIT_NOFILE: 256,
     }  # fmt: skip
     for which, value in limits.items():
         with contextlib.suppress(ValueError, OSError):
@@ -205,8 +206,11 @@ def forbid_system_calls() -> bool:
     except (ImportError, OSError, RuntimeError):
         return False
     rules = seccomp.SyscallFilter(seccomp.ALLOW)
-    for name in ("socket", "ptrace", "process_vm_readv", "process_vm_writev", "mount", "umount2", "unshare", "setns", "bpf",  # noqa: E501
-                 "init_module", "finit_module", "kexec_load", "keyctl", "perf_event_open", "userfaultfd", "io_uring_setup"):  # fmt: skip  # noqa: E501
+    names = (
+        "socket ptrace process_vm_readv process_vm_writev mount umount2 unshare setns bpf init_module finit_module "
+        "kexec_load keyctl perf_event_open userfaultfd io_uring_setup"
+    )
+    for name in names.split():
         with contextlib.suppress(OSError, ValueError):
             rules.add_rule(seccomp.ERRNO(1), name)
     rules.load()

@@ -1,4 +1,4 @@
-"""From what a student handed in, a file, folder, module, zip or notebook, to a folder of Python files that is ours."""  # noqa: E501
+"""From what a student handed in, a file, folder, module, zip or notebook, to a folder of our own."""
 
 from __future__ import annotations
 

@@ -243,7 +243,7 @@ class Worker:
         """The names of what can be called on it."""
         return [n for n in dir(target) if not n.startswith("__") and callable(getattr(target, n, None))]
 
-    # Values ----------------------------------------------------------------------------------------------------------  # noqa: E501
+    # Values ----------------------------------------------------------------------------------------------------
 
     def keep(self, value: Any) -> int:
         """A number under which the object can be named later."""
@@ -313,11 +313,13 @@ def import_definitions(name: str) -> types.ModuleType:
 
 
 def is_constant(node: ast.expr) -> bool:
-    """A number, text, attribute such as np.float64, or arithmetic of such; no call, except of np.sqrt and the like."""  # noqa: E501
-    inside = list(ast.walk(node))
-    calls = [n for n in inside if isinstance(n, ast.Call)]
-    return all(isinstance(c.func, ast.Attribute) and isinstance(c.func.value, ast.Name) and c.func.value.id in ("np", "numpy", "math")  # noqa: E501
-               and all(isinstance(a, ast.expr) and not isinstance(a, ast.Name) for a in c.args) for c in calls)  # fmt: skip  # noqa: E501
+    """A number, text, attribute such as np.float64, or arithmetic of such; no calls but np.sqrt(2) and the like."""
+    for call in (n for n in ast.walk(node) if isinstance(n, ast.Call)):
+        where = call.func.value if isinstance(call.func, ast.Attribute) else None
+        plain = isinstance(where, ast.Name) and where.id in ("np", "numpy", "math")
+        if not plain or any(isinstance(a, ast.Name) for a in call.args):
+            return False
+    return True
 
 
 def follow(target: Any, path: list[Any]) -> Any:

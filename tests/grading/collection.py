@@ -1,6 +1,5 @@
-"""The collection of submissions that the grader is measured on: right ones in twelve styles, and each mistake in one line."""
+"""What the grader is measured on: right submissions in twelve styles, and each mistake in one line."""
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple

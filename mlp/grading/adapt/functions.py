@@ -151,7 +151,7 @@ class FunctionLayer:
         turned_y, g = (y.T.copy(), case.g.T.copy()) if self.columns else (y, case.g * 1.0)
         if len(signature) == 1:
             self.convention["derivative"] = (
-                f"{self.candidate.partner}({'x' if self.mode == 'at input' else 'y'}), to be multiplied by the upstream gradient"  # noqa: E501
+                f"{self.candidate.partner}({'x' if self.mode == 'at input' else 'y'}), times the upstream gradient"
             )
             at = x if self.mode == "at input" else turned_y
             return self.remote.call(self.module, str(self.candidate.partner), args=[at]).value, True

@@ -202,5 +202,5 @@ class Loss:
 
 def is_target(name: str) -> bool:
     """Does the argument's name mean the target? y alone does, beside x or y_hat."""
-    return names.matches(r"t|ts|y|ys|y_?true|target\w*|labels?|truth|gt|ground_?truth|actual|one_?hot\w*|true\w*|tgt|"  # noqa: E501
-                         r"expected|desired|y_t|correct\w*|answers?|teacher|y_target|y_label\w*|y_real|y_gt", name)  # fmt: skip  # noqa: E501
+    words = r"t|ts|y|ys|y_?(true|target|label\w*|real|gt|t)|target\w*|labels?|truth|gt|ground_?truth|actual"
+    return names.matches(words + r"|one_?hot\w*|true\w*|tgt|expected|desired|correct\w*|answers?|teacher", name)

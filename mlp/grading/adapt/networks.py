@@ -64,7 +64,8 @@ class NetworkSubject:
             self.component, draw=lambda rng: self.fitted(self.component_cases(rng)), truth=self.truth
         )
         self.convention["built"] = {
-            "add": f"{self.candidate.name}(), then {self.add_name}(layer)", "list": f"{self.candidate.name}(layers)",  # noqa: E501
+            "add": f"{self.candidate.name}(), then {self.add_name}(layer)",
+              "list": f"{self.candidate.name}(layers)",
             "replace": f"{self.candidate.name}() with its layers replaced by probes",
         }[self.way]  # fmt: skip
 

@@ -90,17 +90,14 @@ def gradient_of(
             ):
                 return path
     found = arrays(after)
+    shape = found[slot.path].shape if slot.path in found else slot.shape
     scalars = {p: v for p, v in after.items() if p not in found and isinstance(v, np.ndarray | float)}
     telling = [p for p in [*found, *scalars] if kind(p) == f"{wanted}-gradient" and p not in taken]
     if telling:
-        same = [p for p in telling if p in found and found[p].size == np.prod(slot.shape)]
+        same = [p for p in telling if p in found and found[p].size == np.prod(shape)]
         moved = [p for p in same or telling if changed(p, before, after)]
         return (moved or same or telling)[0]
-    fitting = [
-        p
-        for p, a in found.items()
-        if a.shape in (slot.shape, slot.shape[::-1]) and p != slot.path and p not in taken
-    ]
+    fitting = [p for p, a in found.items() if a.shape in (shape, shape[::-1]) and p != slot.path and p not in taken]
     moved = [p for p in fitting if changed(p, before, after) and kind(p) not in ("weight", "bias", "velocity")]
     return moved[0] if moved else None
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlp.grading.process import Child
+from mlp.grading.process import Broken, Child
 
 Array = NDArray[Any]
 Path = tuple[Any, ...]
@@ -66,6 +66,8 @@ class Remote:
     def load(self, module: str, paths: Sequence[str], definitions_only: bool = False) -> Handle:
         """Import a module of the submission."""
         answer = self.child.request("load", module=module, paths=list(paths), definitions_only=definitions_only)
+        if not isinstance(answer, dict):
+            raise Broken("it interfered with the grader's channel")
         self.stubs = list(answer["stubs"])
         return Handle(int(answer["module"]), "module")
 

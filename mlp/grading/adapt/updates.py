@@ -185,7 +185,7 @@ class FunctionUpdate(Updates):
 
 @dataclass
 class Optimizer(Updates):
-    """An object with step() or update(...); ``way`` says what it is given: "model", "parameters", "layers", "dicts", ..."""  # noqa: E501
+    """An object with step() or update(...); ``way`` says what it is given: "model", "parameters", "dicts", ..."""
 
     def prepare(self) -> None:
         """How its source speaks of arrays, and what its constructor and step want."""
@@ -203,7 +203,7 @@ class Optimizer(Updates):
         self.convention["arrays"] = f"given as {self.way}"
 
     def materials(self, case: Case) -> dict[str, Handle]:
-        """Two layers in every disguise: objects with the attribute names of the source, parameters, dicts, a model."""  # noqa: E501
+        """Two layers in every disguise: objects with the source's attribute names, parameters, dicts, a model."""
         roles = {names.kind_of_array(a): a for a in reversed(self.attributes)}
         own = {
             "W": roles.get("weight", "W"), "b": roles.get("bias", "b"),
@@ -233,7 +233,8 @@ class Optimizer(Updates):
                     )
                 )
         model = self.remote.make(Make({"$bare": {
-            "layers": list(layers), "layer_list": list(layers), "everything": list(parameters), "modules": list(layers)}}))  # fmt: skip  # noqa: E501
+            "layers": list(layers), "layer_list": list(layers), "everything": list(parameters),
+              "modules": list(layers)}}))  # fmt: skip
         keys = dict(zip(NAMES, NAMES, strict=True))
         params = self.remote.make({k: case.start[k] * 1.0 for k in keys})
         grads = self.remote.make({k: case.start[k] * 0.0 for k in keys})
@@ -242,7 +243,8 @@ class Optimizer(Updates):
             self.remote.make([case.start[k] * 0.0 for k in NAMES]),
         )
         return {
-            "model": model, "layers": self.remote.make(list(layers)), "parameters": self.remote.make(list(parameters)),  # noqa: E501
+            "model": model, "layers": self.remote.make(list(layers)),
+              "parameters": self.remote.make(list(parameters)),
             "layer1": layers[0], "layer2": layers[1], **{f"parameter{i}": p for i, p in enumerate(parameters)},
             "params": params, "grads": grads, "list": lists[0], "gradients": lists[1],
         }  # fmt: skip

@@ -38,7 +38,8 @@ def draw(rng: np.random.Generator) -> list[Case]:
     """Ordinary, another batch size, square, a spread for every column; then the scenarios."""
 
     def case(n: int, width: int = 4, size: float = 1.0) -> Case:
-        return fresh(x=rng.normal(size=(n, width)) * size * np.arange(1, width + 1) + 1, g=rng.normal(size=(n, width)),  # noqa: E501
+        x = rng.normal(size=(n, width)) * size * np.arange(1, width + 1) + 1
+        return fresh(x=x, g=rng.normal(size=(n, width)),
                      gamma=rng.uniform(0.5, 2, width), beta=rng.normal(size=width))  # fmt: skip
 
     return [case(6), case(9), case(4), case(6, size=0.05), *scenarios(lambda: case(6), rng)]
@@ -84,7 +85,8 @@ BATCHNORM = Component("BatchNorm", draw, truth, [
     H("gradient-times-n", "1/N is missing in the input gradient", DEPENDS, dx=lambda c: back(c) * len(c.x)),
     H("gradient-over-n", "the input gradient is divided by N once more", DEPENDS, dx=lambda c: back(c) / len(c.x)),
     H("gradient-sums-for-means", "sums stand where the means belong", DEPENDS,
-      dx=lambda c: (c.g * c.gamma - (c.g * c.gamma).sum(0) - standardised(c) * (c.g * c.gamma * standardised(c)).sum(0)) / spread(c)),  # noqa: E501
+      dx=lambda c: (c.g * c.gamma - (c.g * c.gamma).sum(0)
+                    - standardised(c) * (c.g * c.gamma * standardised(c)).sum(0)) / spread(c)),
     H("gradient-upstream-only", "the upstream gradient is returned as it came", "Chain rule: which factors?",
       dx=lambda c: c.g),
     H("scale-gradient-over-n", "the gradient of γ is a mean over the batch", "Who divides by the batch size?",

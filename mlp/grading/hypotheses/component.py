@@ -98,7 +98,7 @@ def agrees(got: Array, expected: Array, tolerance: float = 2e-6) -> bool:
 
 
 def scenarios(make: Callable[[], Case], rng: np.random.Generator) -> list[Case]:
-    """The three ways to catch a wrong memory: a second call, a second call of other size, another object in between."""  # noqa: E501
+    """Two ways to catch a wrong memory: a second call, and another object in between."""
     first, second = make(), make()
     again = copy(second, kind="again", first=first)
     shared, between = make(), make()

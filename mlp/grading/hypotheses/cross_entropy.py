@@ -44,7 +44,7 @@ def one_hot(rng: np.random.Generator, n: int, k: int) -> Array:
 
 
 def draw(rng: np.random.Generator) -> list[Case]:
-    """Ordinary scores, ten classes, scores that could be probabilities, batch 1, square, large; then the scenarios."""  # noqa: E501
+    """Ordinary, ten classes, scores that could be probabilities, batch 1, square, large; then the scenarios."""
 
     def case(n: int, k: int, size: float = 1.5) -> Case:
         return fresh(x=rng.normal(size=(n, k)) * size, t=one_hot(rng, n, k))
@@ -67,14 +67,16 @@ def draw(rng: np.random.Generator) -> list[Case]:
 
 def capped(eps: float) -> Hypothesis:
     """-Σ t log(p + eps)."""
-    return H(f"log-of-p-plus-{eps:.0e}", f"log(p + {eps:.0e}) caps the value at {-np.log(eps):.1f}, and the gradient does not know it",  # noqa: E501
+    return H(f"log-of-p-plus-{eps:.0e}",
+             f"log(p + {eps:.0e}) caps the value at {-np.log(eps):.1f}, and the gradient does not know it",
              "What is the value for a confident wrong answer? Is there a form without a constant?",
              value=lambda c: -f(c) * (c.t * np.log(p(c) + eps)).sum())  # fmt: skip
 
 
 def clipped(eps: float) -> Hypothesis:
     """-Σ t log(max(p, eps))."""
-    return H(f"p-clipped-at-{eps:.0e}", f"p is clipped at {eps:.0e}: that caps the value at {-np.log(eps):.1f}, and the gradient does not know it",  # noqa: E501
+    return H(f"p-clipped-at-{eps:.0e}",
+             f"p is clipped at {eps:.0e}: the value is at most {-np.log(eps):.1f}, the gradient goes on",
              "What is the value for a confident wrong answer? Is there a form without a bound?",
              value=lambda c: -f(c) * (c.t * np.log(np.clip(p(c), eps, 1 - eps))).sum())  # fmt: skip
 
@@ -91,9 +93,11 @@ OF_SCORES: list[Hypothesis] = [
       "Along which axis?", value=lambda c: -f(c) * (c.t * np.log(softmax(c.x, None))).sum()),
     H("value-softmax-over-batch-shifted", "the softmax in the value is taken over the batch", "Along which axis?",
       value=lambda c: -f(c) * (c.t * np.log(over(shifted(c), 0))).sum()),
-    H("value-softmax-over-all-shifted", "the softmax in the value is taken over the whole batch", "Along which axis?",
+    H("value-softmax-over-all-shifted", "the softmax in the value is taken over the whole batch",
+      "Along which axis?",
       value=lambda c: -f(c) * (c.t * np.log(over(shifted(c), None))).sum()),
-    H("gradient-softmax-over-batch-shifted", "the softmax in the gradient is taken over the batch", "Along which axis?",
+    H("gradient-softmax-over-batch-shifted", "the softmax in the gradient is taken over the batch",
+      "Along which axis?",
       dx=lambda c: f(c) * (over(shifted(c), 0) - c.t)),
     H("gradient-softmax-over-all-shifted", "the softmax in the gradient is taken over the whole batch",
       "Along which axis?", dx=lambda c: f(c) * (over(shifted(c), None) - c.t)),

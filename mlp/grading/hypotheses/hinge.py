@@ -53,7 +53,8 @@ def draw(rng: np.random.Generator) -> list[Case]:
     def case(n: int, k: int, size: float = 1.0) -> Case:
         return fresh(x=rng.normal(size=(n, k)) * size, t=np.eye(k)[rng.integers(k, size=n)])
 
-    return [case(5, 3), case(7, 10), case(6, 4, 4.0), case(1, 4, 2.0), case(4, 4), case(9, 5, 0.4), case(6, 4, 30.0),  # noqa: E501
+    return [case(5, 3), case(7, 10), case(6, 4, 4.0), case(1, 4, 2.0), case(4, 4), case(9, 5, 0.4),
+            case(6, 4, 30.0),
             *scenarios(lambda: case(5, 3, 1.5), rng)]  # fmt: skip
 
 
@@ -82,8 +83,10 @@ HINGE = Component("Hinge", draw, truth, [
       value=lambda c: f(c) * (np.minimum(violations(c), 0) * (1 - c.t)).sum()),
     H("negative-scores-clipped", "negative scores are set to 0 first", "Which numbers are clipped?",
       value=lambda c: value(Case(**(vars(c) | {"x": np.maximum(c.x, 0)})))),
-    H("negative-wrong-scores-clipped", "negative scores of the wrong classes are set to 0 first", "Which numbers are clipped?",
-      value=lambda c: f(c) * (np.maximum(c.v.margin - (c.x * c.t).sum(1, keepdims=True) + np.maximum(c.x, 0), 0) * (1 - c.t)).sum()),
+    H("negative-wrong-scores-clipped", "negative scores of the wrong classes are set to 0 first",
+      "Which numbers are clipped?",
+      value=lambda c: f(c) * (np.maximum(c.v.margin - (c.x * c.t).sum(1, keepdims=True) + np.maximum(c.x, 0),
+        0) * (1 - c.t)).sum()),
     H("largest-only", "only the largest violation counts", SUM, value=lambda c: f(c) * terms(c).max(1).sum()),
     H("squared", "the terms are squared", "Compare with the definition.",
       value=lambda c: f(c) * (terms(c) ** 2).sum()),
@@ -136,7 +139,8 @@ HINGE = Component("Hinge", draw, truth, [
       dx=lambda c: slope(c, (c.x > 0) * (1 - c.t))),
     H("gradient-terms-for-mask", "the violations themselves stand where 1 belongs", "Differentiate the term.",
       dx=lambda c: slope(c, terms(c))),
-    H("gradient-terms-for-mask-own-counted", "the violations themselves stand where 1 belongs, except for the own class",
+    H("gradient-terms-for-mask-own-counted",
+      "the violations themselves stand where 1 belongs, except for the own class",
       "Differentiate the term.", dx=lambda c: f(c) * (terms(c) - c.t * active(c).sum(1, keepdims=True))),
     H("gradient-of-squares", "the gradient is that of squared terms", "Differentiate the term.",
       dx=lambda c: slope(c, 2 * terms(c))),

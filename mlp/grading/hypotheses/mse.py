@@ -31,7 +31,8 @@ def draw(rng: np.random.Generator) -> list[Case]:
         t = np.eye(k)[rng.integers(k, size=n)] if hot else rng.normal(size=(n, k))
         return fresh(x=rng.normal(size=(n, k)) * size, t=t)
 
-    return [case(5, 3), case(7, 10), case(6, 4, hot=False), case(1, 4), case(4, 4), case(5, 3, 1e3), case(5, 3, 1e-3),  # noqa: E501
+    return [case(5, 3), case(7, 10), case(6, 4, hot=False), case(1, 4), case(4, 4), case(5, 3, 1e3),
+            case(5, 3, 1e-3),
             *scenarios(lambda: case(5, 3), rng)]  # fmt: skip
 
 

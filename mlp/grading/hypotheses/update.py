@@ -64,7 +64,7 @@ def momentum(
     move: Callable[[Any, Array, Any, Case], Any] = lambda v, g, old, c: c.lr * v,
     decay: float = 1.0,
 ) -> Step:
-    """A step with another velocity, ``rule(v, g, c)``, or another move, ``move(v, g, old v, c)``; g contains the decay."""  # noqa: E501
+    """A step with another velocity, ``rule(v, g, c)``, or move, ``move(v, g, old v, c)``; g contains the decay."""
 
     def step(p: Array, g: Array, memory: dict[str, Any], c: Case, name: str) -> Array:
         old = memory.get("v", 0 * p)

@@ -1,0 +1,97 @@
+"""The collection: right submissions in twelve styles pass, wrong ones fail on the right side under the right name.
+
+In this process by default; with ``MLP_GRADING_ALL=1`` each in confined processes, as a grader would run it.
+"""
+
+import os
+import re
+import shutil
+
+import pytest
+from collection import RIGHT, wrong
+
+from mlp.grading import Grader, exit_status, grade
+
+ALL = bool(os.environ.get("MLP_GRADING_ALL"))
+
+
+@pytest.fixture(scope="module")
+def grader():
+    with Grader(isolated=ALL) as grader:
+        yield grader
+
+
+@pytest.mark.parametrize("path", RIGHT, ids=[p.stem for p in RIGHT])
+def test_right_submissions_pass(path, grader, tmp_path):
+    copy = shutil.copy(path, tmp_path)
+    verdicts = grader.grade(copy)
+    assert [v.message for v in verdicts if not v] == []
+    assert len(verdicts) >= 3
+    assert exit_status(verdicts) == 0
+
+
+def test_there_are_enough_right_ones(grader, tmp_path):
+    count = 0
+    for path in RIGHT:
+        shutil.copy(path, tmp_path / path.name)
+        count += len(grader.grade(tmp_path / path.name))
+        (tmp_path / path.name).unlink()
+    assert count >= 30
+
+
+@pytest.fixture(scope="module")
+def graded(grader, tmp_path_factory):
+    """Every wrong submission with the verdict on the component that is wrong."""
+    found = []
+    for i, case in enumerate(wrong()):
+        file = tmp_path_factory.mktemp(f"wrong{i}") / "layers.py"
+        file.write_text(case.source(), encoding="utf-8")
+        verdicts = grader.grade(file, "how", component=case.component)
+        failed = [v for v in verdicts if not v]
+        found.append((case, failed[0] if failed else None))
+    return found
+
+
+def test_there_are_enough_wrong_ones(graded):
+    assert len(graded) >= 200
+
+
+def test_wrong_submissions_are_detected(graded):
+    assert [case for case, verdict in graded if verdict is None] == []
+
+
+def test_the_side_at_fault_is_right(graded):
+    assert [(case, v.side) for case, v in graded if v is not None and v.side != case.side] == []
+
+
+def test_mistakes_are_named(graded):
+    named = [v for _, v in graded if v is not None and v.mistake]
+    assert len(named) >= 0.95 * len(graded)
+
+
+def test_names_are_right(graded):
+    misnamed = [
+        (case, v.mistake) for case, v in graded
+        if v is not None and v.mistake and case.mistake and not re.match(f"({case.mistake})", v.mistake)
+    ]  # fmt: skip
+    assert misnamed == []
+
+
+def test_messages_are_two_to_five_lines(graded):
+    assert {len(v.message.splitlines()) for _, v in graded if v is not None} <= {2, 3, 4, 5}
+
+
+def test_levels_of_hints(tmp_path):
+    case = next(c for c in wrong() if c.mistake == "bias-gradient-over-n")
+    file = tmp_path / "layers.py"
+    file.write_text(case.source(), encoding="utf-8")
+    texts = {
+        level: next(v.message for v in grade(file, hints=level, isolated=False) if v.component == "Linear")
+        for level in ("none", "where", "what", "how")
+    }
+    assert texts["none"] == "Linear: failed."
+    assert "gradient of the bias" in texts["where"]
+    assert "expected" not in texts["where"]
+    assert "mean over the batch" in texts["what"]
+    assert texts["how"].startswith(texts["what"])
+    assert "What to look at" in texts["how"]
