@@ -169,7 +169,8 @@ Linear:
         write(tmp_path, "work/netz.py", self.STRANGE.replace("FOLD", "sum"))
         adapter = write(
             tmp_path, "adapter.py",
-            "import netz\nclass Linear:\n    def __init__(self, n_in, n_out): self.s = netz.Schicht(n_in, n_out, 1)\n"
+            "import netz\nclass Linear:\n"
+            "    def __init__(self, n_in, n_out): self.s = netz.Schicht(n_in, n_out, 1)\n"
             "    def forward(self, x): return self.s.vor(x)\n"
             "    def backward(self, g): return self.s.rueck(g), self.s.gg, self.s.gs\n",
         )  # fmt: skip
