@@ -6,7 +6,7 @@ python scripts/run_experiment.py momentum --quick            fewer epochs, for a
 python scripts/run_experiment.py my-experiment.yaml          a file of your own
 python scripts/run_experiment.py --list
 
-Started again, it makes only what is not finished.
+Started again, it makes only what is not finished. At the end it prints a table of what was found.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from mlp.checks import InputError
 from mlp.run.config import TRACKING, RunConfig
-from mlp.studies.experiments import ROOT, Experiment, find_experiment, list_experiments, run_all
+from mlp.studies.experiments import ROOT, Experiment, experiment_table, find_experiment, list_experiments, run_all
 
 FOLDER = Path(__file__).resolve().parent.parent / "configs" / "experiments"
 
@@ -69,7 +69,12 @@ def main(arguments: list[str]) -> int:
                 print(f"{experiment.name:15} {len(experiment.configs):4} runs   {experiment.description}")
             return 0
         configs = collect(experiments, options.tracking, options.group)
-        return run_all(configs, options.root, jobs=options.jobs).exit_status
+        summary = run_all(configs, options.root, jobs=options.jobs)
+        if not summary.interrupted:
+            for experiment in experiments:
+                print(f"\n{experiment.name}: mean ± standard deviation over the seeds, accuracies in percent")
+                print(experiment_table(experiment, options.root).text(), end="")
+        return summary.exit_status
     except InputError as error:
         print(f"run_experiment.py: {error}", file=sys.stderr)
         return 2

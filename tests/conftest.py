@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from running import PROJECT, SCRIPT, end_all
 
-from mlp import Dataset, load_mnist
+from mlp import Dataset, History, load_mnist
 
 sys.path.insert(0, str(SCRIPT.parent))
 # The processes that tests start import the mlp that is tested.
@@ -90,7 +90,14 @@ def done(finished, tmp_path) -> Path:
 
 
 @pytest.fixture
-def train(quick, capsys):
+def blank_curves(monkeypatch):
+    """Runs in this process leave an empty curves.png: to draw it takes ten times as long as to train them."""
+    matplotlib = pytest.importorskip("matplotlib.figure")
+    monkeypatch.setattr(History, "plot", lambda self: matplotlib.Figure(figsize=(1, 1)))
+
+
+@pytest.fixture
+def train(quick, capsys, blank_curves):
     """train(*options) -> (exit status, stdout, stderr) of the training script, in this process."""
     from run_mlp import main
 

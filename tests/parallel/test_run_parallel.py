@@ -21,6 +21,8 @@ from mlp.run.options import parse_arguments
 from mlp.run.run import run
 from mlp.solver.checkpoint import load_arrays
 
+pytestmark = pytest.mark.usefixtures("blank_curves")
+
 # Settings of each way to divide a run, with the number of ranks.
 MODES = {
     "data": ({"data_parallel": 2}, 2),

@@ -24,7 +24,8 @@ class Result:
 
     ``rows`` are its epochs (train_loss, test_accuracy, ...) and ``logs`` the records between them (batch_loss,
     ...), ``seconds_train`` and ``seconds_evaluation`` sums over the epochs. ``status`` is "completed",
-    "diverged" (``step`` and ``error`` say where and why), or "unfinished".
+    "diverged" (``step`` and ``error`` say where and why), or "unfinished". One that early stopping ended is
+    completed, with fewer epochs than it might have had.
     """
 
     config: RunConfig
@@ -60,14 +61,20 @@ def load_result(folder: str | Path) -> Result:
     rows = [row for row in records if "train_loss" in row]
     times = _read_lines(folder / TIMING, set(SECONDS), is_finished)
     if is_finished:
-        expected = config.epochs if status == "completed" else final.get("epoch", len(rows))
-        for name, found in ((METRICS, rows), (TIMING, times)):
-            if len(found) != expected:
-                raise InputError(f"{folder / name}: {len(found)} epochs; {FINAL} says {status} after {expected}")
-    seconds = [sum(row[name] for row in times) for name in SECONDS]
-    step = final["step"] if is_finished else (records[-1]["step"] if records else 0)
+        _check_epochs(folder, config, final, {METRICS: len(rows), TIMING: len(times)})
+    train, evaluation = (sum(row[name] for row in times) for name in SECONDS)
+    step = final["step"] if is_finished else records[-1]["step"] if records else 0
     logs = [row for row in records if "batch_loss" in row]
-    return Result(config, folder, status, step, final.get("error"), rows, final, seconds[0], seconds[1], logs)
+    return Result(config, folder, status, step, final.get("error"), rows, final, train, evaluation, logs)
+
+
+def _check_epochs(folder: Path, config: RunConfig, final: dict[str, Any], found: dict[str, int]) -> None:
+    """Raise ``InputError`` unless each record has as many epochs as the run has made."""
+    goes_to_its_end = final["status"] == "completed" and "stopped" not in final
+    expected = config.epochs if goes_to_its_end else final.get("epoch", found[METRICS])
+    for name, epochs in found.items():
+        if epochs != expected:
+            raise InputError(f"{folder / name}: {epochs} epochs; {FINAL} says {final['status']} after {expected}")
 
 
 def load_results(experiment: Experiment, root: str | Path = ROOT) -> list[Result]:
@@ -124,13 +131,20 @@ def _read_lines(path: Path, required: set[str], is_finished: bool) -> list[dict[
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
     rows = []
     for number, line in enumerate(lines, 1):
-        try:
-            row = json.loads(line) if line.endswith(b"\n") else None
-        except ValueError:
-            row = None
-        if isinstance(row, dict) and all(isinstance(row.get(key), int | float) for key in required):
+        row = _read_line(line, required)
+        if row is not None:
             rows.append(row)
         elif number < len(lines) or is_finished:
             wanted = f"a JSON object with {' and '.join(sorted(required))}"
             raise InputError(f"{path}, line {number}: got {line[:60]!r}; accepted: {wanted}")
     return rows
+
+
+def _read_line(line: bytes, required: set[str]) -> dict[str, Any] | None:
+    """The object, or None if it is none, or has no numbers for the required keys, or is half a line."""
+    try:
+        row = json.loads(line) if line.endswith(b"\n") else None
+    except ValueError:
+        return None
+    is_whole = isinstance(row, dict) and all(isinstance(row.get(key), int | float) for key in required)
+    return row if is_whole else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from mlp.studies.report.judgement import NO_RUN, OFF, WITHIN_ERRORS, WITHIN_TOLERANCE, Judgement, judge
 from mlp.studies.report.reference import Reference, load_reference
 from mlp.studies.report.results import (
     ACTIVATIONS,
@@ -17,8 +18,7 @@ from mlp.studies.report.results import (
     completed,
     last,
 )
-from mlp.studies.report.statistics import NO_RUN, OFF, WITHIN_ERRORS, WITHIN_TOLERANCE, Judgement, estimate, judge
-from mlp.studies.report.tables import Cell, Column, Table
+from mlp.studies.tables import Cell, Column, Table, estimate
 
 Groups = Mapping[Setting, Sequence[Result]]
 MARKS = {

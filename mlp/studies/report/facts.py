@@ -24,8 +24,7 @@ from mlp.studies.report.results import (
     epochs_to,
     last,
 )
-from mlp.studies.report.statistics import Estimate, estimate
-from mlp.studies.report.tables import Cell, Column, Table
+from mlp.studies.tables import Cell, Column, Estimate, Table, estimate
 
 LEVEL = 97.0  # percent
 EARLY = 20  # epochs

@@ -10,75 +10,54 @@ from typing import Any
 
 from mlp.run.folder import ENVIRONMENT
 from mlp.studies.report.results import Result
+from mlp.studies.report.words import count, sentence
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """``date`` is that of the newest run, "unknown" if none says."""
+    """``label`` is what every page of a quick report says first, empty for the real one."""
 
-    runs: int
-    epochs: list[int]
     seeds: int
-    date: str
-    versions: str
-    quick: bool
-
-    @property
-    def command(self) -> str:
-        """What makes this report."""
-        return "./train.sh report" + (" --quick" if self.quick else "")
-
-    @property
-    def label(self) -> str:
-        """What every page of a quick report says first; empty for the real one."""
-        if not self.quick:
-            return ""
-        low, high = min(self.epochs), max(self.epochs)
-        epochs = count(high, "epoch") if low == high else f"{low} to {count(high, 'epoch')}"
-        seeds = count(self.seeds, "seed")
-        return f"> **quick version: {epochs}, {seeds}; not the published result**\n"
-
-    def header(self) -> str:
-        """The first lines under a page's title."""
-        made = f"Made by `{self.command}` from {self.runs} runs; the newest is of {self.date}. {self.versions}.\n"
-        return (f"{self.label}\n" if self.label else "") + made
+    label: str
+    made: str
 
 
 def provenance(
     results: Mapping[str, Sequence[Result]], quick: bool, about: Sequence[Result] | None = None
 ) -> Provenance:
     """Read the environments of all runs; epochs and seeds are those of the runs ``about``, or else of all."""
-    folders = {run.folder: run for found in results.values() for run in found}
-    about = list(folders.values()) if about is None else about
-    environments = [found for folder in folders if (found := _read(folder / ENVIRONMENT)) is not None]
+    runs = {run.folder: run for found in results.values() for run in found}
+    about = list(runs.values()) if about is None else about
+    environments = [_read(folder / ENVIRONMENT) for folder in runs]
     dates = [str(e["started"]) for e in environments if e.get("started")]
-    blas = {"blas": [" ".join(str(b.get(k)) for k in ("name", "version")) for b in _values(environments, "blas")]}
+    titles = {"mlp": "mlp", "Python": "python", "NumPy": "numpy", "BLAS": "blas"}
     versions = []
-    for title, key in (("mlp", "mlp"), ("Python", "python"), ("NumPy", "numpy"), ("BLAS", "blas")):
-        seen = sorted({str(v) for v in blas.get(key, _values(environments, key))})
+    for title, key in titles.items():
+        seen = sorted({_version(e[key]) for e in environments if key in e})
         versions.append(f"{title} {' and '.join(seen) or 'unknown'}")
-    return Provenance(
-        runs=len(folders),
-        epochs=sorted({run.config.epochs for run in about}),
-        seeds=len({run.config.seed for run in about}),
+    made = sentence(
+        "made",
+        command="./train.sh report" + " --quick" * quick,
+        runs=len(runs),
         date=max(dates)[:10] if dates else "unknown",
         versions=", ".join(versions),
-        quick=quick,
     )
+    seeds, epochs = len({run.config.seed for run in about}), {run.config.epochs for run in about}
+    return Provenance(seeds, _label(seeds, epochs) if quick else "", made)
 
 
-def count(number: int, what: str) -> str:
-    """1 epoch, 2 epochs."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
+def _label(seeds: int, epochs: set[int]) -> str:
+    shortest = "" if len(epochs) == 1 else f"{min(epochs)} to "
+    return sentence("quick", epochs=shortest + count(max(epochs), "epoch"), seeds=count(seeds, "seed"))
 
 
-def _values(environments: Sequence[Mapping[str, Any]], key: str) -> list[Any]:
-    return [e[key] for e in environments if key in e]
+def _version(value: Any) -> str:
+    return f"{value.get('name')} {value.get('version')}" if isinstance(value, dict) else str(value)
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def _read(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -11,7 +11,7 @@ import numpy as np
 
 from mlp.arrays import Array
 from mlp.run.config import RunConfig
-from mlp.studies.report.statistics import Estimate, estimate
+from mlp.studies.tables import Estimate, estimate
 
 ACTIVATIONS, LOSSES = ("GeLU", "ReLU", "Sigmoid"), ("CE", "Hinge", "MSE")
 ARCHITECTURES = {"single": "one hidden layer", "double": "two hidden layers"}

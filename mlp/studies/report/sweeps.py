@@ -11,8 +11,7 @@ import numpy as np
 
 from mlp.run.config import RunConfig
 from mlp.studies.report.results import Result, column, completed, diverged, diverged_at, epochs_to, last
-from mlp.studies.report.statistics import Estimate
-from mlp.studies.report.tables import Cell, Column, Table
+from mlp.studies.tables import Cell, Column, Estimate, Table
 
 
 @dataclass(frozen=True)

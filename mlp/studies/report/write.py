@@ -22,13 +22,13 @@ from mlp.studies.report.cells import (
 from mlp.studies.report.claims import check_sweep, claims_table
 from mlp.studies.report.facts import EARLY, activation_table, convergence_table
 from mlp.studies.report.figures import plot_activation, plot_curves, plot_final, plot_sweep
-from mlp.studies.report.pages import FIGURES, Parts, main_page, sweeps_page
+from mlp.studies.report.pages import main_page, sweeps_page
 from mlp.studies.report.provenance import provenance
 from mlp.studies.report.reference import Reference, load_reference
 from mlp.studies.report.results import Result, by_setting
 from mlp.studies.report.speed import speed_text, time_table
 from mlp.studies.report.sweeps import AXES, Sweep, make_sweeps
-from mlp.studies.report.tables import Cell, Column, Table
+from mlp.studies.tables import Cell, Column, Table
 
 MAIN = "hidden-layers"
 EXPERIMENTS = (MAIN, *(axis.experiment for axis in AXES))
@@ -57,24 +57,17 @@ def write_report(
     notes = output / NOTES if notes is None else notes
     sweeps = make_sweeps(results)
     tables, texts = make_tables(results, groups, reference, timing)
-    parts = Parts(
-        base=results[MAIN][0].config,
-        origin=provenance(results, quick, results[MAIN]),
-        tables=tables,
-        texts=texts,
-        notes=notes.read_text(encoding="utf-8") if notes.exists() else None,
-        sweeps=sweeps,
-        claims=[claim for sweep in sweeps for claim in check_sweep(sweep)],
-    )
-    files = {"README.md": main_page(parts, reference)}
-    files |= {f"{table.name}.csv": table.csv() for table in tables.values()}
-    files["final.csv"] = final_table(results).csv()
+    claims = [claim for sweep in sweeps for claim in check_sweep(sweep)]
+    base, origin = results[MAIN][0].config, provenance(results, quick, results[MAIN])
+    by_hand = notes.read_text(encoding="utf-8") if notes.exists() else None
+    files = {"README.md": main_page(base, origin, reference, tables, texts, by_hand, claims if sweeps else None)}
+    every = [*tables.values(), final_table(results)]
     if sweeps:
         of_sweeps = {name: runs for name, runs in results.items() if name != MAIN}
-        files["sweeps.md"] = sweeps_page(parts, reference, provenance(of_sweeps, quick))
-        files["claims.csv"] = claims_table(parts.claims).csv()
-        files |= {f"{table.name}.csv": table.csv() for table in (sweep.table() for sweep in sweeps)}
-    written = _draw(groups, sweeps, make_folder(output / FIGURES))
+        files["sweeps.md"] = sweeps_page(sweeps, claims, reference, provenance(of_sweeps, quick))
+        every += [claims_table(claims), *(sweep.table() for sweep in sweeps)]
+    files |= {f"{table.name}.csv": table.csv() for table in every}
+    written = _draw(groups, sweeps, make_folder(output / "figures"))
     for name, text in files.items():
         write_text(output / name, text)
         written.append(output / name)

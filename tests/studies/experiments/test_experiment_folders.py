@@ -9,7 +9,7 @@ import shutil
 import pytest
 
 from mlp.run.config import read_config
-from mlp.studies.experiments import load_result, run_all, run_folder
+from mlp.studies.experiments import Experiment, experiment_table, load_result, run_all, run_folder
 from mlp.studies.experiments.folders import inspect_folder
 
 
@@ -100,3 +100,40 @@ def test_broken_folders_are_moved_aside_and_their_runs_made_anew(small, root):
     assert (root / f"{folder.name}.broken-2" / "metrics.jsonl").read_text() == "x"
     assert (root / f"{run_folder(other, root).name}.broken-1" / "checkpoint.npz").exists()
     assert load_result(folder).status == "completed"
+
+
+def test_a_run_that_early_stopping_ended_is_finished(small, tmp_path):
+    """It has fewer epochs than it might have had, is left as it is, and stands in the table."""
+    config = dataclasses.replace(small, epochs=40, validation=0.2, early_stopping=1, learning_rate=0.5)
+    summary, said = run([config], tmp_path)
+    assert (summary.exit_status, len(summary.completed)) == (0, 1), said
+    folder = run_folder(config, tmp_path)
+    result = load_result(folder)
+    assert result.status == "completed"
+    assert 1 < len(result.rows) == result.final["epoch"] < 40
+    before = (folder / "metrics.jsonl").read_bytes()
+    summary, said = run([config], tmp_path)
+    assert (summary.finished_before, said.count("\n")) == (1, 1)
+    assert (folder / "metrics.jsonl").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == [folder.name]
+    (row,) = experiment_table(Experiment("one", "", config, {}, [config]), tmp_path).rows
+    assert (row[-2].mean, row[-1]) == (len(result.rows), "1 completed")
+
+    # A record that was cut is damage all the same.
+    lines = before.splitlines(keepends=True)
+    epochs = [k for k, line in enumerate(lines) if b"train_loss" in line]
+    (folder / "metrics.jsonl").write_bytes(b"".join(lines[: epochs[-1]]))
+    assert re.search(r"metrics.jsonl: \d+ epochs; final.json says completed", inspect_folder(folder, config).reason)
+
+
+def test_a_table_counts_what_is_missing_and_what_diverged(small, root):
+    wild, absent = dataclasses.replace(small, seed=1), dataclasses.replace(small, seed=2)
+    shutil.copytree(run_folder(small, root), run_folder(wild, root))
+    (run_folder(wild, root) / "final.json").write_text('{"status": "diverged", "step": 45, "epoch": 3}')
+    settings = (run_folder(small, root) / "config.yaml").read_text()
+    (run_folder(wild, root) / "config.yaml").write_text(settings.replace("seed: 2022", "seed: 1"))
+    experiment = Experiment("one", "", small, {"hidden": [[16]]}, [small, wild, absent])
+    lines = experiment_table(experiment, root).text().splitlines()
+    final = load_result(run_folder(small, root)).final
+    assert lines[1].split()[:2] == ["16", f"{100 * final['final_test_accuracy']:.2f}"]
+    assert lines[1].endswith("1 completed, 1 diverged, 1 missing")

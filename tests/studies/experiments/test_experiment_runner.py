@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import statistics
 import time
 from pathlib import Path
 
@@ -99,10 +100,21 @@ def test_an_experiment_from_file_to_results(tmp_path):
 
     process = start(*files, "--root", root)
     status, out, err = wait(process)
-    assert (status, out) == (0, ""), err
+    assert status == 0, err
     assert "5 runs in" in err  # the default at seed 1 is in both
     assert "5 completed in" in err
     results = load_results(first, root)
+    titles, *lines = out.split("\n\n")[0].strip().splitlines()[1:]
+    assert titles.split()[:3] == ["momentum", "test", "accuracy"]
+    for line, pair in zip(lines, (results[:2], results[2:]), strict=True):
+        ends = [100 * result.final["final_test_accuracy"] for result in pair]
+        momentum, mean, _, std, *_ = line.split()
+        assert float(momentum) == pair[0].config.momentum
+        assert (float(mean), float(std)) == pytest.approx(
+            (statistics.fmean(ends), statistics.stdev(ends)), abs=0.006
+        )
+        assert line.endswith("2 completed")
+    assert "second: mean" in out
     assert [(r.config.momentum, r.config.seed) for r in results] == [(0, 1), (0, 2), (0.9, 1), (0.9, 2)]
     for result in [*results, *load_results(second, root)]:
         assert (result.status, result.step, result.error, len(result.rows)) == ("completed", 4, None, 1)

@@ -7,7 +7,9 @@ import statistics
 
 import matplotlib.image
 import pytest
+from matplotlib.figure import Figure
 
+from mlp import History
 from mlp.run.run import run
 from mlp.studies.experiments import Experiment, load_results, run_folder
 from mlp.studies.report import write_report
@@ -30,8 +32,10 @@ def grid(tmp_path_factory):
     (folder / "base.yaml").write_text(json.dumps(base))
     (folder / "grid.yaml").write_text(GRID)
     experiment = Experiment.load(folder / "grid.yaml")
-    for config in experiment.configs:
-        run(dataclasses.replace(config, output=str(run_folder(config, folder / "runs"))))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(History, "plot", lambda self: Figure(figsize=(1, 1)))  # the runs' own, which nobody looks at
+        for config in experiment.configs:
+            run(dataclasses.replace(config, output=str(run_folder(config, folder / "runs"))))
     results = load_results(experiment, folder / "runs")
     write_report({"hidden-layers": results}, folder / "report")
     return results, folder / "report"

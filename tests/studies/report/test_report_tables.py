@@ -10,10 +10,10 @@ import pytest
 from mlp.studies.report import Setting, headline, load_reference
 from mlp.studies.report.cells import accuracy_table, choose_reading, improvement_table, judgements, loss_table
 from mlp.studies.report.facts import activation_table, convergence_table, loss_wins, same_order, wins
+from mlp.studies.report.judgement import NO_RUN, OFF, WITHIN_ERRORS, WITHIN_TOLERANCE, judge
 from mlp.studies.report.results import by_setting, curve, epochs_to, last
 from mlp.studies.report.speed import speed_text, time_table
-from mlp.studies.report.statistics import NO_RUN, OFF, WITHIN_ERRORS, WITHIN_TOLERANCE, Estimate, estimate, judge
-from mlp.studies.report.tables import Column, Table
+from mlp.studies.tables import Column, Estimate, Table, estimate
 
 OFF_CELL = Setting("single", "Hinge", "ReLU")
 REFERENCE = load_reference()
