@@ -91,7 +91,6 @@ EXCEPTIONS: dict[str, set[str]] = {
         "layers/blocks.py",
         "network.py",
         "parallel/communicator.py",
-        "scripts/parallel_benchmark/report.py",
     },
     "large functions": {
         "data/labels.py: read_labels",
@@ -153,19 +152,6 @@ EXCEPTIONS: dict[str, set[str]] = {
         "parallel/pipeline/training.py: training_step",
         "parameter.py: check_state",
         "parameter.py: __init__",
-        "studies/cost/figures.py: plot_parallel",
-        "studies/cost/modes.py: tensor_parallel",
-        "studies/cost/modes.py: pipeline",
-        "studies/experiments/results.py: load_result",
-        "studies/experiments/results.py: _read_lines",
-        "studies/experiments/runner.py: run",
-        "studies/experiments/runner.py: _ended",
-        "studies/report/figures/curves.py: plot_curves",
-        "studies/report/pages.py: main_page",
-        "studies/report/provenance.py: provenance",
-        "studies/report/tables.py: csv",
-        "studies/report/timing.py: measure_timing",
-        "scripts/benchmark_contenders/measure.py: measure",
     },
 }
 not_yet = pytest.mark.xfail(strict=False, reason="the whole rule is still to come")

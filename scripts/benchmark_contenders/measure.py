@@ -119,6 +119,32 @@ def check_agreement(setting: Setting, expected: dict[str, Any], name: str, got: 
             )
 
 
+def start_workers(
+    setting: Setting, names: list[str], env: dict[str, str], skipped: dict[str, str], stack: ExitStack
+) -> dict[str, Worker]:
+    """The contenders that do what the setting asks, and the same as mlp does; ``stack`` ends them."""
+    workers = {}
+    for name in names:
+        worker = stack.enter_context(Worker(name, setting, env))
+        if "failed" in worker.first:
+            if not CONTENDERS[name].is_peer:
+                raise BenchmarkError(f"{CONTENDERS[name].title} failed: {worker.first['failed']}")
+            skipped[name] = f"failed on {setting.name}: {worker.first['failed']}"
+        elif "unsupported" not in worker.first:
+            workers[name] = worker
+    for name, worker in workers.items():
+        check_agreement(setting, workers["mlp"].first, name, worker.first)
+    return workers
+
+
+def steps_of_a_slice(worker: Worker, seconds: str) -> int:
+    """How many steps take about SLICE_SECONDS."""
+    trial, steps = worker.run(5, warm_up=5), 5
+    if trial[seconds] < SLICE_SECONDS:  # a small network: a longer look at what a step takes
+        trial, steps = worker.run(100, warm_up=100), 100
+    return max(10, round(SLICE_SECONDS / (trial[seconds] / steps)))
+
+
 def measure(
     setting: Setting, names: list[str], rounds: int, clock: str, env: dict[str, str], skipped: dict[str, str]
 ) -> dict[str, Any]:
@@ -130,25 +156,10 @@ def measure(
     """
     seconds = "seconds" if clock == "wall" else "processor_seconds"
     with ExitStack() as stack:
-        workers = {}
-        for name in names:
-            worker = stack.enter_context(Worker(name, setting, env))
-            if "failed" in worker.first:
-                if not CONTENDERS[name].is_peer:
-                    raise BenchmarkError(f"{CONTENDERS[name].title} failed: {worker.first['failed']}")
-                skipped[name] = f"failed on {setting.name}: {worker.first['failed']}"
-            elif "unsupported" not in worker.first:
-                workers[name] = worker
-        for name, worker in workers.items():
-            check_agreement(setting, workers["mlp"].first, name, worker.first)
-
+        workers = start_workers(setting, names, env, skipped, stack)
         result: dict[str, Any] = {}
         for name, worker in workers.items():
-            trial = worker.run(5, warm_up=5)
-            if trial[seconds] < SLICE_SECONDS:  # a small network: a longer look at what a step takes
-                trial = {name: value / 20 for name, value in worker.run(100, warm_up=100).items()}
-            steps = max(10, round(SLICE_SECONDS / (trial[seconds] / 5)))
-            result[name] = {"steps": steps, "seconds": [], "processor_seconds": []}
+            result[name] = {"steps": steps_of_a_slice(worker, seconds), "seconds": [], "processor_seconds": []}
             if clock == "wall":
                 result[name]["attempts"] = []
         order = list(workers)

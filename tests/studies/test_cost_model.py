@@ -337,7 +337,7 @@ class TestBytes:
             return communicator.counts["send"].wire_bytes
 
         step = predict(mode, NetworkShape(widths), REAL, p, batch, microbatches=m, chunks=chunks)
-        scores = (p - 1) * (batch * 16 * 4 + 3 * 8) / p  # and three float64 numbers, from the last stage to all
+        scores = (p - 1) * (batch * 16 * 4 + 4 * 8) / p  # and four float64 numbers, from the last stage to all
         assert np.mean(run_threads(train, p)) == pytest.approx(step.wire_bytes + scores, rel=1e-12)
 
 

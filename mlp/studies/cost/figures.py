@@ -71,14 +71,7 @@ def plot_parallel(
         raise InputError("plot_parallel: at least one workload and one number of ranks are needed")
     figure, axes = new_grid(len(workloads), 3, size=(4.6, 3.6))
     for row, (title, work) in zip(axes, workloads.items(), strict=True):
-        one = predict("data", work.shape, machine, 1, work.batch).total
-        steps = {n: compare(modes, work.shape, machine, n, work.batch) for n in counts}
-        for mode in modes:
-            of_mode = {n: steps[n][mode] for n in counts if mode in steps[n]}
-            draw(row[0], mode, machine, of_mode, [step.total for step in of_mode.values()])
-            draw(row[1], mode, machine, of_mode, [one / step.total for step in of_mode.values()])
-            draw(row[2], mode, machine, of_mode, [step.bytes_per_rank for step in of_mode.values()])
-        mark_winners(row[0], {n: fastest(steps[n], machine) for n in counts if n > 1})
+        draw_modes(row, work, machine, counts, modes)
         draw_limits(row[1], row[2], work, machine, counts)
         draw_points(row, title, [point for point in measured if point.workload == title])
         for ax, label in zip(row, ("seconds a step", "speed-up over one rank", "bytes a rank"), strict=True):
@@ -90,6 +83,20 @@ def plot_parallel(
         row[0].set_title(title, loc="left")
     shared_legend(figure, 5)
     return figure
+
+
+def draw_modes(
+    row: Sequence[Any], work: Workload, machine: Machine, counts: Sequence[int], modes: Sequence[str]
+) -> None:
+    """Each mode's seconds, speed-up and bytes, and which mode is fastest."""
+    one = predict("data", work.shape, machine, 1, work.batch).total
+    steps = {n: compare(modes, work.shape, machine, n, work.batch) for n in counts}
+    for mode in modes:
+        of_mode = {n: steps[n][mode] for n in counts if mode in steps[n]}
+        draw(row[0], mode, machine, of_mode, [step.total for step in of_mode.values()])
+        draw(row[1], mode, machine, of_mode, [one / step.total for step in of_mode.values()])
+        draw(row[2], mode, machine, of_mode, [step.bytes_per_rank for step in of_mode.values()])
+    mark_winners(row[0], {n: fastest(steps[n], machine) for n in counts if n > 1})
 
 
 def draw(ax: Any, mode: str, machine: Machine, steps: Mapping[int, StepTime], values: Sequence[float]) -> None:

@@ -117,24 +117,20 @@ def tensor_parallel(plan: Plan, sequence_parallel: bool = False) -> StepTime:
     in large transformer models", MLSys 2023.
     """
     shape, machine, ranks, n = plan.shape, plan.machine, plan.ranks, plan.batch
-    if sequence_parallel and n < ranks:
-        raise InputError(f"sequence parallel: {n} samples are too few for {ranks} ranks")
-    if ranks > 1 and len(shape.layers) < 2:
-        raise InputError("tensor parallel: a network of one layer has no pair of layers to divide")
+    _check_tensor_parallel(plan, sequence_parallel)
     layers, b, w = shape.tensor_layers(ranks, sequence_parallel), shape.itemsize, shape.widths
     communication, wire, ring = 0.0, 0.0, (ranks - 1) / ranks
     own: float = b * n * w[0]
     for first in range(0, len(layers) - 1, 2):
         into, out = b * n * w[first], b * n * w[first + 2]
         backward = first > 0  # dL/dx of the input is not needed
+        sums = [out] + [into] * backward
         if sequence_parallel:
             gathers = [into, out, into]
-            scatters = [out] + [into] * backward
             communication += sum(machine.all_gather(size, ranks) for size in gathers)
-            communication += sum(machine.reduce_scatter(size, ranks) for size in scatters)
-            wire += ring * (sum(gathers) + sum(scatters))
+            communication += sum(machine.reduce_scatter(size, ranks) for size in sums)
+            wire += ring * (sum(gathers) + sum(sums))
         else:
-            sums = [out] + [into] * backward
             communication += sum(machine.all_reduce(size, ranks) for size in sums)
             wire += 2 * ring * sum(sums)
         own += 2 * b * n * w[first + 1] / ranks + 2 * out / (ranks if sequence_parallel else 1)
@@ -144,6 +140,13 @@ def tensor_parallel(plan: Plan, sequence_parallel: bool = False) -> StepTime:
     P = sum(layer.parameters for layer in layers)
     compute = sum(layer.seconds(machine, n, b) for layer in layers) + shape.update_seconds(machine, P)
     return StepTime(compute, communication, 0.0, STATE_BYTES * P + own, wire)
+
+
+def _check_tensor_parallel(plan: Plan, sequence_parallel: bool) -> None:
+    if sequence_parallel and plan.batch < plan.ranks:
+        raise InputError(f"sequence parallel: {plan.batch} samples are too few for {plan.ranks} ranks")
+    if plan.ranks > 1 and len(plan.shape.layers) < 2:
+        raise InputError("tensor parallel: a network of one layer has no pair of layers to divide")
 
 
 def pipeline(plan: Plan, schedule: str) -> StepTime:
@@ -160,10 +163,7 @@ def pipeline(plan: Plan, schedule: str) -> StepTime:
     """
     shape, machine, p, m = plan.shape, plan.machine, plan.ranks, plan.microbatches
     v = plan.chunks if schedule == "interleaved" else 1
-    if plan.batch < m:
-        raise InputError(f"pipeline: {plan.batch} samples are too few for {m} microbatches")
-    if schedule == "interleaved" and m % p:
-        raise InputError(f"interleaved: microbatches must be a multiple of the {p} stages, got {m}")
+    _check_pipeline(plan, schedule)
     rows = slices_at_most(plan.batch, m)
     layers, parts = shape.layers, shape.parts(p * v)
     seconds = [sum(layer.seconds(machine, rows, shape.itemsize) for layer in layers[part]) for part in parts]
@@ -171,29 +171,34 @@ def pipeline(plan: Plan, schedule: str) -> StepTime:
     message = [machine.send(size) for size in borders]
     # A part receives its input, unless it is the first, and dL/dy, unless it is the last.
     received = [sum(message[max(k - 1, 0) : k + 1]) for k in range(p * v)]
-    parameters = [sum(layer.parameters for layer in layers[part]) for part in parts]
-    S = [sum(seconds[i::p]) for i in range(p)]
-    own = [
-        m * S[i]
-        + shape.accumulation_seconds(machine, sum(parameters[i::p]), m)
-        + shape.update_seconds(machine, sum(parameters[i::p]))
-        for i in range(p)
-    ]
-    talk = [m * sum(received[i::p]) for i in range(p)]
+    S = _of_stages(seconds, p)
+    P = _of_stages([sum(layer.parameters for layer in layers[part]) for part in parts], p)
+    update = [shape.accumulation_seconds(machine, n, m) + shape.update_seconds(machine, n) for n in P]
+    own = [m * S[i] + update[i] for i in range(p)]
+    talk = [m * t for t in _of_stages(received, p)]
     busiest = max(range(p), key=lambda i: own[i] + talk[i])
     crossing = 2 * (p - 1) * max(message, default=0.0)
     in_flight = {"GPipe": m, "1F1B": min(p, m), "interleaved": min(v * m, 2 * (p - 1) + (v - 1) * p + 1) / v}
-    return StepTime(
-        own[busiest],
-        talk[busiest] + crossing,
-        (sum(S) - max(S)) / v,
-        max(
-            STATE_BYTES * sum(parameters[i::p])
-            + in_flight[schedule] * sum(
-                NetworkShape(shape.widths[part.start : part.stop + 1], shape.mixed_precision).activation_bytes(rows)
-                for part in parts[i::p]
-            )
-            for i in range(p)
-        ),
-        2 * m * sum(borders) / p,
-    )  # fmt: skip
+    held = _of_stages([_activation_bytes(shape, part, rows) for part in parts], p)
+    memory = [STATE_BYTES * P[i] + in_flight[schedule] * held[i] for i in range(p)]
+    idle = (sum(S) - max(S)) / v
+    return StepTime(own[busiest], talk[busiest] + crossing, idle, max(memory), 2 * m * sum(borders) / p)
+
+
+def _check_pipeline(plan: Plan, schedule: str) -> None:
+    if plan.batch < plan.microbatches:
+        raise InputError(f"pipeline: {plan.batch} samples are too few for {plan.microbatches} microbatches")
+    if schedule == "interleaved" and plan.microbatches % plan.ranks:
+        message = f"microbatches must be a multiple of the {plan.ranks} stages, got {plan.microbatches}"
+        raise InputError(f"interleaved: {message}")
+
+
+def _of_stages(of_parts: list[float], stages: int) -> list[float]:
+    """Sums over the parts that each stage has: every ``stages``-th."""
+    return [sum(of_parts[i::stages]) for i in range(stages)]
+
+
+def _activation_bytes(shape: NetworkShape, part: slice, rows: int) -> float:
+    """What the layers of one part remember of a microbatch."""
+    widths = shape.widths[part.start : part.stop + 1]
+    return NetworkShape(widths, shape.mixed_precision).activation_bytes(rows)

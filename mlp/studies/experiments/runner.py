@@ -101,21 +101,11 @@ class _Runner:
     def run(self) -> Summary:
         begin = time.monotonic()
         if self.waiting:
-            resumed = sum(run.resumes for run in self.waiting)
-            before = f", {self.summary.finished_before} are finished" if self.summary.finished_before else ""
-            again = f", {resumed} resumed" if resumed else ""
-            self.display.say(f"{self.total} runs in {self.root}, {self.jobs} at a time{before}{again}")
+            self._tell_begin()
         with self._signals_counted():
             try:
                 while self.running or (self.waiting and not self.signals):
-                    self._start_some()
-                    if self.display.is_due:
-                        self.display.update(self._describe())
-                    time.sleep(0.05)
-                    self._forward_signals()
-                    for run in [run for run in self.running if run.has_ended]:
-                        self.running.remove(run)
-                        self._ended(run)
+                    self._go_on()
             finally:
                 for run in self.running:  # only after an error of this loop
                     run.stop(signal.SIGTERM)
@@ -123,6 +113,17 @@ class _Runner:
         self.summary.interrupted = bool(self.signals and self.waiting)
         self._tell_end(time.monotonic() - begin)
         return self.summary
+
+    def _go_on(self) -> None:
+        """Start what there is a core for, tell how things stand, look who has ended."""
+        self._start_some()
+        if self.display.is_due:
+            self.display.update(self._describe())
+        time.sleep(0.05)
+        self._forward_signals()
+        for run in [run for run in self.running if run.has_ended]:
+            self.running.remove(run)
+            self._ended(run)
 
     def _start_some(self) -> None:
         while self.waiting and len(self.running) < self.jobs and not self.signals:
@@ -136,29 +137,32 @@ class _Runner:
 
     def _ended(self, run: Run) -> None:
         """Sort in a run whose process is gone, by what it left behind more than by its exit status."""
-        status = run.exit_status
         found = inspect_folder(run.folder, run.config)
-        if found.is_finished:
-            if found.state == "completed":
-                self.pace.add(run.seconds, run.cost_left)
-            else:
-                self.display.say(f"diverged: {run.folder}: {found.reason}")
-            ended = self.summary.completed if found.state == "completed" else self.summary.diverged
-            ended.append(run.folder)
+        if found.state == "completed":
+            self.pace.add(run.seconds, run.cost_left)
+            self.summary.completed.append(run.folder)
+        elif found.state == "diverged":
+            self.display.say(f"diverged: {run.folder}: {found.reason}")
+            self.summary.diverged.append(run.folder)
         elif self.signals:
             self.waiting.append(run)
-        elif (status < 0 or status == 130) and run.attempts == 1:
+        elif run.attempts > 1 or not self._try_again(run, found):
+            is_told = run.exit_status in (0, 1) and found.state == "broken"
+            self._fail(run, found.reason if is_told else run.describe_exit())
+
+    def _try_again(self, run: Run, found: Found) -> bool:
+        """Put a run that was killed, or whose checkpoint it refuses, first in the line; False for another end."""
+        if run.exit_status < 0 or run.exit_status == 130:
             self.display.say(f"killed: {run.folder} ({run.describe_exit()}); it goes on once more")
             if found.state == "broken":
                 self._move_aside(run, found.reason)
             run.resumes = found.state == "unfinished"
-            self.waiting.insert(0, run)
-        elif status == 2 and run.resumes and run.attempts == 1 and _is_of_checkpoint(run.last_line()):
+        elif run.exit_status == 2 and run.resumes and _is_of_checkpoint(run.last_line()):
             self._move_aside(run, run.last_line())
-            self.waiting.insert(0, run)
         else:
-            reason = found.reason if status in (0, 1) and found.state == "broken" else run.describe_exit()
-            self._fail(run, reason)
+            return False
+        self.waiting.insert(0, run)
+        return True
 
     def _fail(self, run: Run, reason: str) -> None:
         self.summary.failed[run.folder] = reason
@@ -182,6 +186,12 @@ class _Runner:
             )
             parts.append(f"about {describe_seconds(pace * left)} left")
         return ", ".join(parts)
+
+    def _tell_begin(self) -> None:
+        resumed = sum(run.resumes for run in self.waiting)
+        before = f", {self.summary.finished_before} are finished" if self.summary.finished_before else ""
+        again = f", {resumed} resumed" if resumed else ""
+        self.display.say(f"{self.total} runs in {self.root}, {self.jobs} at a time{before}{again}")
 
     def _tell_end(self, seconds: float) -> None:
         done = self.summary

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from mlp.run.config import RunConfig
 from mlp.studies.experiments.experiment import Experiment
 from mlp.studies.experiments.keys import ROOT, run_folder
 from mlp.studies.experiments.results import Result, load_result
-from mlp.studies.tables import Column, Table, estimate
+from mlp.studies.tables import Cell, Column, Table, estimate
 
 METRICS = ("test accuracy", "test loss", "train accuracy", "train loss")
 
@@ -26,12 +27,17 @@ def experiment_table(experiment: Experiment, root: str | Path = ROOT) -> Table:
         values = tuple(_show(getattr(config, name)) for name in experiment.axes)
         groups.setdefault(values, []).append(_load(config, Path(root)))
     for values, found in groups.items():
-        runs = [run for run in found if run is not None and run.status == "completed"]
-        means = [estimate(_metric(run, metric) for run in runs) for metric in METRICS]
-        ends = Counter("missing" if run is None else run.status for run in found)
-        ended = ", ".join(f"{count} {status}" for status, count in sorted(ends.items()))
-        table.rows.append([*values, *means, estimate(len(run.rows) for run in runs), ended])
+        table.rows.append([*values, *_cells(found)])
     return table
+
+
+def _cells(found: Sequence[Result | None]) -> list[Cell]:
+    """What the runs of one combination led to; None stands for one that is missing."""
+    runs = [run for run in found if run is not None and run.status == "completed"]
+    means = [estimate(_metric(run, metric) for run in runs) for metric in METRICS]
+    ends = Counter("missing" if run is None else run.status for run in found)
+    ended = ", ".join(f"{count} {status}" for status, count in sorted(ends.items()))
+    return [*means, estimate(len(run.rows) for run in runs), ended]
 
 
 def _load(config: RunConfig, root: Path) -> Result | None:

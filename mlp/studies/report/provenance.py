@@ -30,17 +30,12 @@ def provenance(
     about = list(runs.values()) if about is None else about
     environments = [_read(folder / ENVIRONMENT) for folder in runs]
     dates = [str(e["started"]) for e in environments if e.get("started")]
-    titles = {"mlp": "mlp", "Python": "python", "NumPy": "numpy", "BLAS": "blas"}
-    versions = []
-    for title, key in titles.items():
-        seen = sorted({_version(e[key]) for e in environments if key in e})
-        versions.append(f"{title} {' and '.join(seen) or 'unknown'}")
     made = sentence(
         "made",
         command="./train.sh report" + " --quick" * quick,
         runs=len(runs),
         date=max(dates)[:10] if dates else "unknown",
-        versions=", ".join(versions),
+        versions=_versions(environments),
     )
     seeds, epochs = len({run.config.seed for run in about}), {run.config.epochs for run in about}
     return Provenance(seeds, _label(seeds, epochs) if quick else "", made)
@@ -49,6 +44,15 @@ def provenance(
 def _label(seeds: int, epochs: set[int]) -> str:
     shortest = "" if len(epochs) == 1 else f"{min(epochs)} to "
     return sentence("quick", epochs=shortest + count(max(epochs), "epoch"), seeds=count(seeds, "seed"))
+
+
+def _versions(environments: Sequence[Mapping[str, Any]]) -> str:
+    """For example "mlp 0.1.0, Python 3.11, NumPy 2.3 and 2.4, BLAS unknown"."""
+    told = []
+    for title, key in (("mlp", "mlp"), ("Python", "python"), ("NumPy", "numpy"), ("BLAS", "blas")):
+        seen = sorted({_version(e[key]) for e in environments if key in e})
+        told.append(f"{title} {' and '.join(seen) or 'unknown'}")
+    return ", ".join(told)
 
 
 def _version(value: Any) -> str:

@@ -112,22 +112,11 @@ def measure_timing(
     if os.environ.get("OPENBLAS_NUM_THREADS") != "1":
         raise InputError("timing: needs the environment variable OPENBLAS_NUM_THREADS=1, set before Python starts")
     base = base or RunConfig()
-    counts: dict[str, Any] = {
-        "train_samples": base.train_samples,
-        "test_samples": base.test_samples,
-        "data": base.data,
-    }
-    configs = {s: replace(make_config(s), **counts) for s in settings}
+    counts = {name: getattr(base, name) for name in ("train_samples", "test_samples", "data")}
     train, _ = take_samples(replace(RunConfig(), **counts), *load_mnist(base.data))
-    ready = {s: Iterations(config, train) for s, config in configs.items()}
-    times: dict[Setting, list[float]] = {s: [] for s in settings}
-    for iterations in ready.values():
-        iterations.run(20)  # fills the buffers and the caches
+    ready = {s: Iterations(replace(make_config(s), **counts), train) for s in settings}
     wall, worked = time.perf_counter(), time.process_time()
-    for number in range(rounds):
-        for s in settings:
-            times[s].append(1e3 * ready[s].run(steps) / steps)
-        say(f"timing: round {number + 1} of {rounds}")
+    times = _take_turns(ready, rounds, steps, say)
     busy = (time.perf_counter() - wall) / (time.process_time() - worked)
     if busy > BUSY:
         say(f"timing: the machine is busy, times are {busy:.2f} times those of an idle one; measure again later")
@@ -143,6 +132,20 @@ def measure_timing(
     }
     write_text(path, json.dumps(found, indent=1) + "\n")
     return found
+
+
+def _take_turns(
+    ready: Mapping[Setting, Iterations], rounds: int, steps: int, say: Callable[[str], None]
+) -> dict[Setting, list[float]]:
+    """Milliseconds of an iteration, for each setting one number a round."""
+    for iterations in ready.values():
+        iterations.run(20)  # fills the caches
+    times: dict[Setting, list[float]] = {s: [] for s in ready}
+    for number in range(rounds):
+        for s, iterations in ready.items():
+            times[s].append(1e3 * iterations.run(steps) / steps)
+        say(f"timing: round {number + 1} of {rounds}")
+    return times
 
 
 def _watch(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mlp.plots import BLUE, GREEN, VERMILION, clean, epoch_axis, new_grid, shared_legend
-from mlp.studies.report.results import ACTIVATIONS, ARCHITECTURES, LOSSES, Result, Setting, curve
+from mlp.studies.report.results import ARCHITECTURES, LOSSES, SETTINGS, Curve, Result, Setting, curve
 
 COLOURS = {"GeLU": BLUE, "ReLU": VERMILION, "Sigmoid": GREEN}
 STYLES: dict[str, Any] = {"CE": "-", "Hinge": (0, (5, 1.5)), "MSE": (0, (1, 1.2))}
@@ -21,25 +21,12 @@ def plot_curves(groups: Mapping[Setting, Sequence[Result]], metric: str) -> Any:
     ``metric`` is "accuracy" (percent, from where the curves are told apart) or "loss" (logarithmic).
     Colour says the activation and the style of the line says the loss.
     """
-    factor = 100 if metric == "accuracy" else 1
     figure, grid = new_grid(2, 2, size=(5.2, 3.5), sharex=True, sharey="row")
     for row, split in zip(grid, ("test", "train"), strict=True):
-        ends = []
+        ends: list[float] = []
         for ax, architecture in zip(row, ARCHITECTURES, strict=True):
-            for loss in LOSSES:
-                for activation in ACTIVATIONS:
-                    found = curve(groups[Setting(architecture, loss, activation)], f"{split}_{metric}")
-                    if found is None:
-                        continue
-                    mean, std = factor * found.mean, factor * found.std
-                    style = {"color": COLOURS[activation], "linestyle": STYLES[loss]}
-                    ax.plot(found.epochs, mean, linewidth=1.3, label=f"{activation}, {loss}", **style)
-                    if not np.isnan(std).all():
-                        floor = mean - std if metric == "accuracy" else np.maximum(mean - std, mean / 10)
-                        ax.fill_between(
-                            found.epochs, floor, mean + std, color=COLOURS[activation], alpha=0.12, lw=0
-                        )
-                    ends.append(float(mean[-1]))
+            for setting in (s for s in SETTINGS if s.architecture == architecture):
+                ends += _plot_curve(ax, setting, curve(groups[setting], f"{split}_{metric}"), metric)
             ax.set_title(f"{split}, {ARCHITECTURES[architecture]}", fontsize=10)
             clean(ax)
             if metric == "loss":
@@ -55,3 +42,17 @@ def plot_curves(groups: Mapping[Setting, Sequence[Result]], metric: str) -> Any:
         ax.label_outer()
     shared_legend(figure, len(LOSSES))
     return figure
+
+
+def _plot_curve(ax: Any, setting: Setting, found: Curve | None, metric: str) -> list[float]:
+    """One line with its band; returns where it ends, nothing if there is no curve."""
+    if found is None:
+        return []
+    factor = 100 if metric == "accuracy" else 1
+    mean, std = factor * found.mean, factor * found.std
+    colour, label = COLOURS[setting.activation], f"{setting.activation}, {setting.loss}"
+    ax.plot(found.epochs, mean, linewidth=1.3, label=label, color=colour, linestyle=STYLES[setting.loss])
+    if not np.isnan(std).all():
+        floor = mean - std if metric == "accuracy" else np.maximum(mean - std, mean / 10)
+        ax.fill_between(found.epochs, floor, mean + std, color=colour, alpha=0.12, lw=0)
+    return [float(mean[-1])]
