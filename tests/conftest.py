@@ -17,6 +17,7 @@ from running import PROJECT, SCRIPT, end_all
 from mlp import Dataset, History, load_mnist
 
 sys.path.insert(0, str(SCRIPT.parent))
+sys.path.insert(0, str(PROJECT / "tests" / "run"))  # the table of settings serves experiments too
 # The processes that tests start import the mlp that is tested.
 os.environ["PYTHONPATH"] = os.pathsep.join([str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])])
 

@@ -166,16 +166,16 @@ def pipeline(plan: Plan, schedule: str) -> StepTime:
     _check_pipeline(plan, schedule)
     rows = slices_at_most(plan.batch, m)
     layers, parts = shape.layers, shape.parts(p * v)
-    seconds = [sum(layer.seconds(machine, rows, shape.itemsize) for layer in layers[part]) for part in parts]
+    seconds = [_pass_seconds(plan, part, rows) for part in parts]
     borders = [shape.itemsize * rows * shape.widths[part.stop] for part in parts[:-1]]
     message = [machine.send(size) for size in borders]
     # A part receives its input, unless it is the first, and dL/dy, unless it is the last.
-    received = [sum(message[max(k - 1, 0) : k + 1]) for k in range(p * v)]
+    received = [m * sum(message[max(k - 1, 0) : k + 1]) for k in range(p * v)]
     S = _of_stages(seconds, p)
     P = _of_stages([sum(layer.parameters for layer in layers[part]) for part in parts], p)
     update = [shape.accumulation_seconds(machine, n, m) + shape.update_seconds(machine, n) for n in P]
     own = [m * S[i] + update[i] for i in range(p)]
-    talk = [m * t for t in _of_stages(received, p)]
+    talk = _of_stages(received, p)
     busiest = max(range(p), key=lambda i: own[i] + talk[i])
     crossing = 2 * (p - 1) * max(message, default=0.0)
     in_flight = {"GPipe": m, "1F1B": min(p, m), "interleaved": min(v * m, 2 * (p - 1) + (v - 1) * p + 1) / v}
@@ -191,6 +191,11 @@ def _check_pipeline(plan: Plan, schedule: str) -> None:
     if schedule == "interleaved" and plan.microbatches % plan.ranks:
         message = f"microbatches must be a multiple of the {plan.ranks} stages, got {plan.microbatches}"
         raise InputError(f"interleaved: {message}")
+
+
+def _pass_seconds(plan: Plan, part: slice, rows: int) -> float:
+    """Forward and backward of a microbatch through one part."""
+    return sum(layer.seconds(plan.machine, rows, plan.shape.itemsize) for layer in plan.shape.layers[part])
 
 
 def _of_stages(of_parts: list[float], stages: int) -> list[float]:

@@ -68,7 +68,8 @@ class Experiment:
             raise InputError(f"{path}: description: got {description!r}; accepted: a text")
         configs = list(_combine(base, axes, seeds, str(path)))
         # As RunConfig spells them: ReLU for relu.
-        axes = {key: _unique([getattr(config, key) for config in configs]) for key in axes}
+        settings = [config.as_dict() for config in configs]
+        axes = {key: _unique([values[key] for values in settings]) for key in axes}
         return cls(path.stem, " ".join(description.split()), base, axes, configs, quick, path)
 
 

@@ -24,7 +24,8 @@ def experiment_table(experiment: Experiment, root: str | Path = ROOT) -> Table:
     table = Table(experiment.name, [*columns, Column("epochs", 1), Column("runs")])
     groups: dict[tuple[str, ...], list[Result | None]] = {}
     for config in experiment.configs:
-        values = tuple(_show(getattr(config, name)) for name in experiment.axes)
+        settings = config.as_dict()
+        values = tuple(_show(settings[name]) for name in experiment.axes)
         groups.setdefault(values, []).append(_load(config, Path(root)))
     for values, found in groups.items():
         table.rows.append([*values, *_cells(found)])
