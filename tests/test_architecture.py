@@ -78,6 +78,7 @@ CALLS, FILES_OF_CALLS = 45, 10  # of one mini-batch
 # What does not keep to a rule yet. A line that is not needed any more fails like one that is missing.
 EXCEPTIONS: dict[str, set[str]] = {
     "long files": {
+        "parallel/process.py",
         "parallel/pipeline/training.py",
         "functional.py",
         "grading/adapt/layers.py",
@@ -93,6 +94,7 @@ EXCEPTIONS: dict[str, set[str]] = {
         "parallel/communicator.py",
     },
     "large functions": {
+        "optim/base.py: _arrange",
         "data/labels.py: read_labels",
         "data/labels.py: _one_each",
         "diagnosis/networks.py: _not_finite",
