@@ -53,6 +53,9 @@ class Run:
         try:
             while (status := self._look(deadline)) is None:
                 pass
+            self._read_report()
+            if status not in (0, TIME_OVER):
+                self._miss()  # one that went between two looks
             return status
         finally:
             self._stop()

@@ -99,8 +99,7 @@ class Process:
         self.scratch: list[NDArray[np.uint8]] = []
         self.largest_tag = mpi.COMM_WORLD.Get_attr(mpi.TAG_UB)
         self.time_limit: float | None = None
-        self._looked = 0.0
-        self._pids = self._ask_for_pids()
+        self._looked, self._pids = 0.0, self._ask_for_pids()
         self._is_ending = threading.Lock()
         self._has_ended = False
         self._excepthook, self._os_exit, self._pid = sys.excepthook, os._exit, os.getpid()
@@ -122,9 +121,8 @@ class Process:
 
     def gone(self, ranks: list[int]) -> list[int]:
         """Those of these ranks whose processes are no more, though they have not said that they end."""
-        missed = [rank for rank in ranks if rank in self._pids and not is_alive(self._pids[rank])]
-        if missed:
-            self._listen()  # the last words of one that has ended
+        missed = [r for r in ranks if r in self._pids and not is_alive(self._pids[r])]
+        self._listen()  # to the last words of those that have ended
         return [rank for rank in missed if rank not in self.ended]
 
     def advance(self) -> None:
@@ -203,9 +201,8 @@ class Process:
         """End all ranks at once."""
         sys.stdout.flush()
         self.report("failed", message)
-        if is_launched():  # the launcher says it, and ends this rank with the others
-            sys.stderr.flush()
-            time.sleep(20 * PATIENCE)
+        if is_launched():
+            time.sleep(20 * PATIENCE)  # the launcher says it, and ends this rank with the others
         # In one piece, as what other ranks say comes between the pieces of a print.
         sys.stderr.write(f"rank {self.rank} of {self.size} failed: {message}\n")
         sys.stderr.flush()
@@ -225,7 +222,7 @@ class Process:
             message = f"os._exit({status}) before its end"
             self.report("failed", message)
             os.write(2, b"" if is_launched() else f"rank {self.rank} of {self.size}: {message}\n".encode())
-            status = status or 1
+            status = max(status, 1)
         self._os_exit(status)
 
     def _end_with_the_script(self) -> None:
