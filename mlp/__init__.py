@@ -105,6 +105,10 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"mlp.{MOVED[name]}")
     if name in MOVED_NAMES:
         return getattr(importlib.import_module(f"mlp.{MOVED_NAMES[name]}"), name)
+    # GELU, Adagrad, RMSprop: what differs by upper and lower case alone can mean one thing only.
+    meant = [known for known in __all__ if known.lower() == name.lower() and known != name]
+    if len(meant) == 1 and not name.islower():
+        return globals()[meant[0]]
     raise AttributeError(f"module 'mlp' has no attribute {name!r}")
 
 

@@ -78,6 +78,12 @@ def plain_array(name: str, values: Any) -> NDArray[Any]:
     return array
 
 
+def short(number: float) -> str:
+    """The number as one would write it, without a digit less than it has."""
+    text = f"{number:g}"
+    return text if float(text) == number else repr(number)
+
+
 def find_name(name: str, names: Iterable[str]) -> str | None:
     """The one of ``names`` that equals ``name`` but for upper and lower case, or None."""
     return next((known for known in names if known.lower() == name.lower()), None)

@@ -12,13 +12,20 @@ from numpy.typing import DTypeLike
 from mlp.arrays import Array
 from mlp.checks import check_dtype, check_state
 from mlp.initializers import Initializer
-from mlp.layers.assembly import check_places, choose_initializers, convert_statistics, fold_batch_norm, name_places
+from mlp.layers.assembly import (
+    check_places,
+    choose_initializers,
+    convert_statistics,
+    find_widths,
+    fold_batch_norm,
+    name_places,
+)
 from mlp.layers.base import Layer
 from mlp.layers.containers import Hook, Sequential
 from mlp.layers.predictor import Predictor
-from mlp.layers.summary import Text, find_non_finite, summarize
 from mlp.losses import Loss
 from mlp.parameter import ParameterVector
+from mlp.registry import also_called
 
 
 class Network(Predictor):
@@ -44,6 +51,7 @@ class Network(Predictor):
     another network, neighbours whose widths do not fit, or an unknown ``init``.
     """
 
+    @also_called(seed="rng", random_state="rng")
     def __init__(
         self,
         *layers: Layer,
@@ -57,6 +65,7 @@ class Network(Predictor):
         check_places(self.body)
         self.parameters = ParameterVector(name_places(self.body), None if dtype is None else check_dtype(dtype))
         self.dtype = self.parameters.dtype
+        find_widths(self.body, self.dtype)
         self.in_features, self.out_features = self.body.in_features, self.body.out_features
         self.task, self.classes = task, classes
         self._all_layers = tuple(self.body.train().walk())
@@ -217,15 +226,6 @@ class Network(Predictor):
     def with_folded_batch_norm(self) -> Network:
         """A copy for use with every BatchNorm after a Linear folded into it: it computes the same."""
         return Network(*fold_batch_norm(self.body.astype(self.dtype)).layers, **self._meaning()).eval()
-
-    def explain_non_finite(self, x: Array) -> str | None:
-        """Where the first value that is not finite comes from when this batch goes forward, or None."""
-        with np.errstate(over="ignore"):
-            return find_non_finite(self.layers, self._as_input(x))
-
-    def summary(self, batch_size: int | str = "N") -> Text:
-        """A table of the layers with their output shapes and parameter counts; a shared parameter counts once."""
-        return summarize(self.body, self.dtype, batch_size)
 
     def __call__(self, x: Array) -> Array:
         return self.forward(x)

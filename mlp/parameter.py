@@ -58,10 +58,8 @@ class Parameter:
         if values is place:  # after p.grad += ...
             return
         if np.shape(values) != place.shape:
-            raise InputError(
-                f"parameter {self.name or '(unnamed)'} has shape {place.shape}, "
-                f"cannot take values of shape {np.shape(values)}"
-            )
+            name, shape = self.name or "(unnamed)", np.shape(values)
+            raise InputError(f"parameter {name} has shape {place.shape}, cannot take values of shape {shape}")
         place[...] = values
 
     shape = property(lambda self: self._data.shape)
@@ -73,7 +71,6 @@ class Parameter:
         self._cleared = True
 
     # Ways to add to a gradient. What is added first after zero_grad is written in place: one pass over memory less.
-
     def add(self, gradient: Array) -> None:
         """grad += gradient."""
         self.accumulate(np.positive, gradient)
@@ -214,6 +211,10 @@ class ParameterVector:
         self._take_in(self.rows)
         for p, data, grad in self._places():
             p.look_at(data, grad, self)
+
+    def __call__(self) -> ParameterVector:
+        """Itself, so that ``network.parameters()`` works as well."""
+        return self
 
     def __iter__(self) -> Iterator[Parameter]:
         return iter(self.parameters)

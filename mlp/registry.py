@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 from mlp.checks import InputError, bind_arguments, find_name
 
@@ -84,3 +85,31 @@ def nearest(name: object, names: Iterable[str]) -> str | None:
     lower = {known.lower(): known for known in names}
     found = difflib.get_close_matches(str(name)[:100].lower(), lower, n=1)
     return lower[found[0]] if found else None
+
+
+def also_called(**habits: str) -> Callable[[Maker], Maker]:
+    """Decorator of a function: keywords as other libraries call them, ``learning_rate`` for ``lr``, work too.
+
+    A keyword that it does not have raises ``InputError`` with the nearest one, in place of Python's own error.
+    """
+
+    def wrap(function: Maker) -> Maker:
+        parameters = inspect.signature(function).parameters
+        takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+
+        @wraps(function)
+        def call(self: Any, *arguments: Any, **options: Any) -> Any:
+            for habit, name in habits.items():
+                if habit in options and name not in options:
+                    options[name] = options.pop(habit)
+            for option in options:
+                if option not in parameters and not takes_any:
+                    names = [name for name in parameters if name != "self"]
+                    near = nearest(option, names)
+                    hint = f"did you mean {near}?" if near else f"there are: {', '.join(names)}"
+                    raise InputError(f"{type(self).__name__} has no option {option!r}; {hint}")
+            return function(self, *arguments, **options)
+
+        return cast(Maker, call)
+
+    return wrap

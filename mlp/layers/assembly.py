@@ -30,12 +30,45 @@ def check_places(body: Layer) -> None:
                 f"{layer!r} gives a pair (y, x), which the next layer of a network cannot take: "
                 f"use return_residual=False; x + f(x) is Residual(f)"
             )
+        _check_arrays(layer, where)
         if id(layer) in seen:
             raise InputError(
                 f"Network: {where} is {seen[id(layer)]} as well; give its second place a copy with the same "
                 f"parameters, layer.tied()"
             )
         seen[id(layer)] = where
+
+
+def _check_arrays(layer: Layer, where: str) -> None:
+    """Raise ``InputError`` for an array of numbers that looks as if it were to be learned, and never would be."""
+    if type(layer).__module__.startswith("mlp."):
+        return
+    constant = {"saved", *layer.statistic_names, *layer.constant_names}
+    for name, value in vars(layer).items():
+        is_array = isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.size
+        if is_array and name not in constant and not name.startswith("_"):
+            raise InputError(
+                f"Network: {where} has a bare array {name}, which no optimizer would train: write self.{name} = "
+                f"Parameter(array), or, if it is to stay as it is, in the class constant_names = ({name!r},)"
+            )
+
+
+def find_widths(body: Sequential, dtype: np.dtype[Any]) -> None:
+    """Find out the widths that layers from outside this library do not tell, by a row of zeros through them.
+
+    Sets ``in_features`` and ``out_features`` of ``body`` where they can be found out.
+    """
+    if all(type(layer).__module__.startswith("mlp.") for layer in body.walk()):
+        return
+    shapes = [p.shape[0] for p in body.parameters().values() if p.data.ndim == 2]
+    for width in [body.in_features] if body.in_features else shapes:
+        try:
+            with np.errstate(all="ignore"):
+                y = body.astype(dtype).eval().forward(np.zeros((1, width), dtype))
+        except Exception:
+            continue
+        body.in_features, body.out_features = width, int(np.shape(y)[-1])
+        return
 
 
 def name_places(body: Layer) -> list[Parameter]:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from mlp.arrays import Array
-from mlp.checks import InputError, check_dtype, check_number
+from mlp.checks import InputError, check_dtype, check_number, short
 from mlp.layers.base import check_features
 from mlp.layers.linear import Linear
 from mlp.layers.normalization import Normalization
@@ -92,6 +92,9 @@ class BatchNorm(Normalization):
             m = mean.dtype.type(self.momentum)
             self.running_mean += m * (mean - self.running_mean)
             self.running_var += m * (var * mean.dtype.type(N / (N - 1)) - self.running_var)
+
+    def written_options(self) -> list[str]:
+        return super().written_options() + ([] if self.momentum == 0.1 else [f"momentum={short(self.momentum)}"])
 
     def folded_into(self, linear: Linear) -> Linear:
         """One Linear that computes what ``linear`` followed by this layer does after ``eval()``:

@@ -164,7 +164,7 @@ class Residual(Container):
         self.in_features = self.body.in_features
         self.out_features = self.body.out_features
         around = self.in_features if shortcut is None else getattr(shortcut, "out_features", None)
-        if around is not None and around != self.out_features:
+        if None not in (around, self.out_features) and around != self.out_features:
             raise InputError(
                 f"Residual: its layers give {self.out_features} features, the way around them {around}; "
                 f"accepted: the same, or shortcut=Linear({self.in_features}, {self.out_features})"

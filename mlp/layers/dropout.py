@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mlp.arrays import Array
-from mlp.checks import InputError, check_number
+from mlp.checks import InputError, check_number, short
 from mlp.layers.base import Layer, check_upstream
 
 
@@ -60,7 +60,7 @@ class Dropout(Layer):
         return 1 / (1 - self.p)
 
     def __repr__(self) -> str:
-        return f"Dropout({self.p:g})"
+        return f"Dropout({short(self.p)})"
 
 
 class AlphaDropout(Dropout):
@@ -88,4 +88,4 @@ class AlphaDropout(Dropout):
         return ((1 - self.p) * (1 + self.p * self.ALPHA**2)) ** -0.5
 
     def __repr__(self) -> str:
-        return f"AlphaDropout({self.p:g})"
+        return f"AlphaDropout({short(self.p)})"

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from mlp.arrays import Array
-from mlp.checks import check_dtype, check_integer, check_number
+from mlp.checks import check_dtype, check_integer, check_number, short
 from mlp.layers.base import Layer, check_features, check_upstream
 from mlp.parameter import Parameter
 
@@ -64,7 +64,13 @@ class Normalization(Layer):
         return dy * self.weight.data
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.in_features}{'' if self.weight is not None else ', affine=False'})"
+        options = [str(self.in_features), *self.written_options()]
+        return f"{type(self).__name__}({', '.join(options)})"
+
+    def written_options(self) -> list[str]:
+        """The options as one would write them, those at their default left out."""
+        options = [] if self.eps == 1e-5 else [f"eps={short(self.eps)}"]
+        return options + ([] if self.weight is not None else ["affine=False"])
 
 
 class LayerNorm(Normalization):
@@ -105,6 +111,10 @@ class LayerNorm(Normalization):
         g -= x_hat * along
         g *= inverse
         return g.reshape(shape)
+
+    def written_options(self) -> list[str]:
+        is_without_bias = self.weight is not None and self.bias is None
+        return super().written_options() + (["bias=False"] if is_without_bias else [])
 
 
 class RMSNorm(Normalization):

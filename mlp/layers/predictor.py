@@ -13,6 +13,7 @@ from mlp.checks import InputError, check_integer, plain_array
 from mlp.functional import class_probabilities, classify
 from mlp.layers.base import Layer
 from mlp.layers.containers import Hook, Sequential
+from mlp.layers.summary import Text, find_non_finite, summarize
 
 TASKS = ("classification", "regression", None)
 
@@ -105,6 +106,15 @@ class Predictor:
         Of a single score its sigmoid, (..., 1): the probability of class 1, after binary cross-entropy.
         """
         return class_probabilities(self.scores(x))
+
+    def explain_non_finite(self, x: Array) -> str | None:
+        """Where the first value that is not finite comes from when this batch goes forward, or None."""
+        with np.errstate(over="ignore"):
+            return find_non_finite(self.body.layers, self._as_input(x))
+
+    def summary(self, batch_size: int | str = "N") -> Text:
+        """A table of the layers with their output shapes and parameter counts; a shared parameter counts once."""
+        return summarize(self.body, self.dtype, batch_size)
 
     def _as_input(self, x: Any) -> Array:
         """x in the network's dtype: of a data set its inputs, of images (n, rows, columns) their pixels in rows."""

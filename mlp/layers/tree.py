@@ -24,6 +24,8 @@ class Tree:
     """
 
     statistic_names: tuple[str, ...] = ()
+    # Arrays that a layer of one's own keeps and that nothing changes.
+    constant_names: tuple[str, ...] = ()
 
     if TYPE_CHECKING:  # what ``Layer`` has
         saved: Any

@@ -11,7 +11,7 @@ import numpy as np
 from mlp.arrays import Array, aligned_empty
 from mlp.checks import InputError, check_number
 from mlp.parameter import Parameter, ParameterVector
-from mlp.registry import Registry
+from mlp.registry import Registry, also_called
 
 # Long vectors are updated in blocks that stay in the cache from one operation to the next. Smaller blocks than
 # this stay nearer to the processor, but what they save is less than what their many more calls cost.
@@ -39,6 +39,10 @@ class Optimizer:
 
     Raises ``InputError`` for lr < 0 and for what is not a vector of parameters.
     """
+
+    def __init_subclass__(cls) -> None:
+        if "__init__" in vars(cls):
+            cls.__init__ = also_called(learning_rate="lr")(cls.__init__)  # type: ignore[method-assign]
 
     def __init__(self, parameters: ParameterVector | Iterable[Parameter], lr: float) -> None:
         self.lr = lr
@@ -77,28 +81,34 @@ class Optimizer:
         self._arrange()
         return self
 
+    def zero_grad(self) -> None:
+        """Forget all gradients, as ``network.zero_grad()`` does (``training_step`` begins with it)."""
+        self.parameters.zero_grad()
+
     def _arrange(self) -> None:
         """Divide the vector into runs of parameters that are treated alike."""
         self._frozen = {p for p in self.parameters if p.frozen}
         runs: list[Run] = []
         start = 0
         for p in self.parameters:
-            factor, decay = 1.0, None
-            for chosen, group_factor, group_decay in self._groups:
-                if p in chosen:
-                    factor = factor if group_factor is None else group_factor
-                    decay = decay if group_decay is None else group_decay
             end = start + p.size
             if p not in self._frozen:
-                if runs and runs[-1][0].stop == start and runs[-1][1:] == (factor, decay):
+                own = self._own_settings(p)
+                if runs and runs[-1][0].stop == start and runs[-1][1:] == own:
                     start = runs.pop()[0].start
-                runs.append((slice(start, end), factor, decay))
+                runs.append((slice(start, end), *own))
             start = end
         self._runs = [
             (slice(begin, min(begin + BLOCK, part.stop)), factor, decay)
             for part, factor, decay in runs
             for begin in range(part.start, part.stop, BLOCK)
         ]
+
+    def _own_settings(self, p: Parameter) -> tuple[float, float | None]:
+        """The factor of the learning rate and the weight decay of a parameter, by the last group that says so."""
+        factors = [factor for chosen, factor, _ in self._groups if p in chosen and factor is not None]
+        decays = [decay for chosen, _, decay in self._groups if p in chosen and decay is not None]
+        return (factors or [1.0])[-1], (decays or [None])[-1]
 
     def _begin(self) -> list[Run]:
         """At the start of a step: gradients that nobody wrote become zeros. Returns the runs to go through."""

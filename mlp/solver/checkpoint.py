@@ -14,9 +14,12 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+import mlp.efficiency
+import mlp.layers
 from mlp.arrays import Array
 from mlp.checks import InputError
 from mlp.files import write_atomically
+from mlp.layers.written import read_layers
 from mlp.network import Network
 from mlp.optim.averaging import STATISTICS
 from mlp.solver.pieces import pieces
@@ -148,26 +151,49 @@ def below(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
-def load(network: Network, path: str | Path) -> Network:
+def load(network: Network | str | Path, path: str | Path | Network | None = None) -> Network:
     """Take a network's parameters, its task and the names of its classes from ``path`` and return the network.
 
     The file is one that ``save`` wrote, or the ``checkpoint.npz`` of a run; of a run that averages its weights the
-    average is taken, which is what its final numbers are about.
+    average is taken, which is what its final numbers are about. ``load(path)`` alone builds the network from what
+    the file says of its layers, which must be layers of this library.
 
     Raises ``InputError``, and changes nothing, if the file is damaged or of another architecture.
     """
+    network, path = _in_order(network, path)
     arrays, metadata = load_arrays(path)
-    # In the checkpoint of a run there is more than the network.
-    state = below("network/", arrays) or arrays
-    average = below("average/", arrays)
-    if average and average["average"].size == network.parameters.size:
-        shapes = {p.name: p.shape for p in network.parameters}
-        state |= pieces(average["average"], shapes) | below(STATISTICS, average)
+    about = metadata.get("solver", metadata)  # of a run, or of a network alone
     try:
+        # In the checkpoint of a run there is more than the network.
+        state = below("network/", arrays) or arrays
+        network = _build(about.get("architecture"), state) if network is None else network
+        average = below("average/", arrays)
+        if average and average["average"].size == network.parameters.size:
+            shapes = {p.name: p.shape for p in network.parameters}
+            state |= pieces(average["average"], shapes) | below(STATISTICS, average)
         network.load_state_dict(state)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    about = metadata.get("solver", metadata)  # of a run, or of a network alone
     network.task = network.task or about.get("task")
     network.classes = about.get("classes") or network.classes
     return network
+
+
+def _in_order(*given: object) -> tuple[Network | None, str | Path]:
+    """(network, path), whichever came first; the network may be missing."""
+    match [thing for thing in given if thing is not None]:
+        case [str() | Path() as path]:
+            return None, path
+        case [Network() as network, str() | Path() as path] | [str() | Path() as path, Network() as network]:
+            return network, path
+    raise InputError(f"load: a path, or a network and a path, are needed, got {given[0]!r} and {given[1]!r}")
+
+
+def _build(architecture: object, state: Mapping[str, Array]) -> Network:
+    """A network of these layers, in the dtype of these parameters."""
+    if not isinstance(architecture, str):
+        raise InputError("it does not say of which layers its network is made: write load(network, path)")
+    rooms = (mlp.layers, mlp.efficiency)
+    known = {name: getattr(room, name) for room in rooms for name in room.__all__ if name[0].isupper()}
+    kinds = {array.dtype for array in state.values() if array.dtype.kind == "f"}
+    return Network(*read_layers(architecture, known), dtype=max(kinds, key=lambda kind: kind.itemsize))

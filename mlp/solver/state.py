@@ -89,6 +89,7 @@ class Training:
             "in_epoch": vars(self._in_epoch).copy(),
             "in_log": vars(self._in_log).copy(),
             "history": [dict(row) for row in self.history],
+            "architecture": repr(self.network),
             "task": self.network.task,
             "classes": self.network.classes,
         }

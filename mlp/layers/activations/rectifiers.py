@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from mlp.arrays import Array
-from mlp.checks import check_dtype, check_integer, check_number
+from mlp.checks import check_dtype, check_integer, check_number, short
 from mlp.functional import relu
 from mlp.layers.activations.elementwise import Elementwise
 from mlp.layers.activations.registry import register_activation
@@ -52,7 +52,7 @@ class LeakyReLU(Elementwise):
         return x * a
 
     def __repr__(self) -> str:
-        return "LeakyReLU()" if self.slope == 0.01 else f"LeakyReLU(slope={self.slope:g})"
+        return "LeakyReLU()" if self.slope == 0.01 else f"LeakyReLU(slope={short(self.slope)})"
 
 
 class PReLU(Layer):
@@ -132,7 +132,7 @@ class ELU(Elementwise):
         return relu(x) + n
 
     def __repr__(self) -> str:
-        return "ELU()" if self.alpha == 1 else f"ELU(alpha={self.alpha:g})"
+        return "ELU()" if self.alpha == 1 else f"ELU(alpha={short(self.alpha)})"
 
 
 @register_activation("SELU", initializer="lecun_normal")

@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 
 from mlp.arrays import Array
-from mlp.checks import InputError, check_number
+from mlp.checks import InputError, check_number, short
 from mlp.functional import normal_cdf, normal_pdf, sigmoid, softplus
 from mlp.layers.activations.elementwise import Elementwise
 from mlp.layers.activations.registry import register_activation
@@ -92,7 +92,7 @@ class Softplus(Elementwise):
         return y
 
     def __repr__(self) -> str:
-        return "Softplus()" if self.beta == 1 else f"Softplus(beta={self.beta:g})"
+        return "Softplus()" if self.beta == 1 else f"Softplus(beta={short(self.beta)})"
 
 
 @register_activation("GeLU", initializer="he_normal")
