@@ -29,7 +29,7 @@ from mlp import (
 from mlp.gradcheck import check_network
 from mlp.initializers import normal
 from mlp.layers import Residual
-from mlp.network import Text
+from mlp.layers.summary import Text
 from mlp.parameter import Parameter
 
 DTYPES = [np.float32, np.float64]
