@@ -235,7 +235,7 @@ class MLPRegressor(RegressorMixin, NetworkEstimator):  # type: ignore[misc]
 
     def predict(self, X: ArrayLike) -> Array:
         """The outputs of the network: (n, features) -> (n,) or (n, targets)."""
-        return self._scores(X)[:, 0] if self._is_vector else self._scores(X)
+        return self._scores(X)[..., 0 if self._is_vector else slice(None)]
 
     def _read_targets(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None, going_on: bool

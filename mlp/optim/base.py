@@ -107,8 +107,9 @@ class Optimizer:
     def _own_settings(self, p: Parameter) -> tuple[float, float | None]:
         """The factor of the learning rate and the weight decay of a parameter, by the last group that says so."""
         factors = [factor for chosen, factor, _ in self._groups if p in chosen and factor is not None]
-        decays = [decay for chosen, _, decay in self._groups if p in chosen and decay is not None]
-        return (factors or [1.0])[-1], (decays or [None])[-1]
+        decays: list[float | None] = [None]
+        decays += [decay for chosen, _, decay in self._groups if p in chosen and decay is not None]
+        return (factors or [1.0])[-1], decays[-1]
 
     def _begin(self) -> list[Run]:
         """At the start of a step: gradients that nobody wrote become zeros. Returns the runs to go through."""

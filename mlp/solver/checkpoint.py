@@ -160,23 +160,23 @@ def load(network: Network | str | Path, path: str | Path | Network | None = None
 
     Raises ``InputError``, and changes nothing, if the file is damaged or of another architecture.
     """
-    network, path = _in_order(network, path)
-    arrays, metadata = load_arrays(path)
+    taken, file = _in_order(network, path)
+    arrays, metadata = load_arrays(file)
     about = metadata.get("solver", metadata)  # of a run, or of a network alone
     try:
         # In the checkpoint of a run there is more than the network.
         state = below("network/", arrays) or arrays
-        network = _build(about.get("architecture"), state) if network is None else network
+        taken = _build(about.get("architecture"), state) if taken is None else taken
         average = below("average/", arrays)
-        if average and average["average"].size == network.parameters.size:
-            shapes = {p.name: p.shape for p in network.parameters}
+        if average and average["average"].size == taken.parameters.size:
+            shapes = {p.name: p.shape for p in taken.parameters}
             state |= pieces(average["average"], shapes) | below(STATISTICS, average)
-        network.load_state_dict(state)
+        taken.load_state_dict(state)
     except InputError as error:
-        raise InputError(f"{path}: {error}") from None
-    network.task = network.task or about.get("task")
-    network.classes = about.get("classes") or network.classes
-    return network
+        raise InputError(f"{file}: {error}") from None
+    taken.task = taken.task or about.get("task")
+    taken.classes = about.get("classes") or taken.classes
+    return taken
 
 
 def _in_order(*given: object) -> tuple[Network | None, str | Path]:

@@ -126,7 +126,7 @@ def test_images_are_needed_to_move_pixels(train, quick, tmp_path, monkeypatch):
     """Data that are no images, such as those a loader of one's own gives."""
     import mlp.run.run
 
-    load = mlp.run.run.load_data
+    load = mlp.run.data.load_data
 
     def flat(config):
         parts = load(config)
@@ -134,6 +134,6 @@ def test_images_are_needed_to_move_pixels(train, quick, tmp_path, monkeypatch):
             part.image_shape = None
         return parts
 
-    monkeypatch.setattr(mlp.run.run, "load_data", flat)
+    monkeypatch.setattr(mlp.run.data, "load_data", flat)
     status, _, err = train("--rotation=10", f"--output={tmp_path / 'run'}")
     assert (status, err) == (2, "run_mlp.py: rotation: got 10.0; accepted: 0 unless the data are images\n")
