@@ -71,7 +71,8 @@ class RMSProp(Optimizer):
     with g + λ w in place of g for weight decay λ (coupled). ``centered=True`` puts the variance v - m², with
     m ← α m + (1 - α) g, in the place of v; where rounding makes it negative, it counts as 0. ε stands outside
     the root, as in PyTorch. The averages start at 0 and are not corrected for it: the first step has length
-    η / √(1 - α) in every coordinate, ten times η by default.
+    η / √(1 - α) in every coordinate, ten times η by default. So η is 0.001 unless given, as in Keras and in the
+    lecture; PyTorch's 0.01 diverges here with a momentum of 0.9.
 
     Raises ``InputError`` for lr < 0, α outside [0, 1), μ outside [0, 1], λ < 0, or an ε that is 0 in the
     parameters' dtype.
@@ -82,7 +83,7 @@ class RMSProp(Optimizer):
     def __init__(
         self,
         parameters: ParameterVector | Iterable[Parameter],
-        lr: float = 0.01,
+        lr: float = 0.001,
         alpha: float = 0.99,
         eps: float = 1e-8,
         weight_decay: float = 0.0,

@@ -82,7 +82,7 @@ def _split(arguments: Sequence[str], program: str, description: str) -> dict[str
         raise InputError(f"unknown setting {shorten(wrong)}; {hint}")
     given = vars(namespace)
     for name, value in given.items():
-        if value == "" or value == [""]:
+        if not value or value == [""]:  # argparse makes [] of --
             raise InputError(f"{name}: got ''; accepted: {_accepted(name)}")
     return given
 

@@ -1,16 +1,22 @@
 """Settings from YAML files and options: what is accepted, what overrides what, and how the rest is refused."""
 
 import dataclasses
+import inspect
 
+import numpy as np
 import pytest
 import yaml
 from running import PROJECT, SCRIPT, launch, wait
 
-from mlp import InputError
+from mlp import SGD, InputError
+from mlp.initializers import INITIALIZERS
+from mlp.losses import LOSSES
+from mlp.optim import OPTIMIZERS, register_optimizer
 from mlp.run.building import make_configured_loss, make_configured_optimizer, make_network
 from mlp.run.config import RunConfig, read_config
 from mlp.run.options import parse_arguments
-from mlp.run.yaml_files import to_yaml
+from mlp.run.settings import TOPICS
+from mlp.run.yaml_files import read_mapping, to_yaml
 
 SWEEP = PROJECT / "configs" / "wandb" / "sweep.yaml"  # for wandb, which makes options of it
 RECIPES = sorted((PROJECT / "configs").glob("*.yaml"))
@@ -324,6 +330,168 @@ def test_in_python_values_are_checked_as_well(name, value):
 def test_resolved_settings_read_back(settings, write):
     config = RunConfig(**settings)
     assert read_config(write(to_yaml(config.as_dict()))) == config
+
+
+class TestWithoutEffect:
+    """What was given and would be ignored is refused; a default, and the record of an older version, never are."""
+
+    IDLE = (
+        (["margin=0.5"], "margin: got 0.5; accepted: 0.1 unless the loss is CrammerSinger or Hinge"),
+        (["momentum=0.5", "optimizer=AdaGrad"], "momentum: got 0.5; accepted: 0.9 unless the optimizer is "),
+        (["momentum=0", "optimizer=Adam"], "momentum: got 0.0; accepted: 0.9 unless the optimizer is "),
+        (["dampening=0.5", "optimizer=AdamW"], "dampening: got 0.5; accepted: 0 unless the optimizer is SGD"),
+        (["nesterov=true", "optimizer=Adam"], "nesterov: got True; accepted: false unless the optimizer is "),
+        (["beta1=0.8"], "beta1: got 0.8; accepted: 0.9 unless the optimizer is Adam, AdamW"),
+        (["beta2=0.8", "optimizer=RMSProp"], "beta2: got 0.8; accepted: 0.999 unless the optimizer is Adam"),
+        (["label_smoothing=0.1", "loss=Hinge"], "label_smoothing: got 0.1; accepted: 0 unless the loss is CE"),
+        (["class_weights=true", "loss=MSE"], "class_weights: got True; accepted: false unless the loss is "),
+        (["init_std=0.1", "init=he_normal"], "init_std: got 0.1; accepted: 0.01 unless init is normal"),
+        (["decay_epochs=3"], "decay_epochs: got 3.0; accepted: 10 unless the schedule is "),
+        (["decay_factor=0.5", "schedule=cosine"], "decay_factor: got 0.5; accepted: 0.1 unless the schedule is "),
+        (["elastic_sigma=3"], "elastic_sigma: got 3.0; accepted: 4 unless elastic is above 0"),
+        (["microbatches=8"], "microbatches: got 8; accepted: 4 unless a pipeline has microbatches"),
+        (
+            ["microbatches=8", "pipeline_stages=2", "pipeline_schedule=model-parallel"],
+            "microbatches: got 8; accepted: 4 unless a pipeline has microbatches",
+        ),
+        (["pipeline_schedule=GPipe"], "pipeline_schedule: got 'GPipe'; accepted: 1F1B unless pipeline_stages is "),
+        (["shard=1"], "shard: got 1; accepted: 0 unless data_parallel is above 1"),
+    )
+
+    @pytest.mark.parametrize(("options", "message"), IDLE, ids=lambda value: str(value)[:40])
+    def test_it_is_refused_as_option_file_and_argument(self, options, message, refused, write):
+        assert refused(*(f"--{option}" for option in options)).startswith(message)
+        text = "\n".join(option.replace("=", ": ") for option in options)
+        assert refused(f"--config={write(text)}").startswith(message)
+        with pytest.raises(InputError) as error:
+            RunConfig(**yaml.safe_load(text))
+        assert str(error.value).startswith(message)
+
+    @pytest.mark.parametrize("optimizer", OPTIMIZERS)
+    @pytest.mark.parametrize("loss", LOSSES)
+    def test_a_default_is_never_refused(self, optimizer, loss):
+        assert parse(f"--optimizer={optimizer}", f"--loss={loss}", "--margin=0.1", "--beta1=0.9").loss == loss
+
+    def test_only_the_settings_as_they_end_up_count(self, write):
+        margin, hinge = write("margin: 0.5", "margin.yaml"), write("loss: Hinge", "hinge.yaml")
+        assert parse(f"--config={margin}", "--loss=hinge").margin == 0.5
+        assert parse(f"--config={margin}", f"--config={hinge}").margin == 0.5
+
+    @pytest.mark.parametrize("ways", [["--config={}"], ["--config={}", "--epochs=5"]])
+    def test_a_record_of_before_is_read_and_says_what_it_ignores(self, ways, write, caplog):
+        record = RunConfig().as_dict() | {"margin": 0.5, "beta1": 0.8, "shard": 1, "microbatches": 8}
+        path = write(yaml.safe_dump(record))
+        found = parse(*(way.format(path) for way in ways))
+        assert dataclasses.replace(found, epochs=10) == RunConfig()
+        ignored = {line.split(": ")[1] for line in caplog.messages}
+        assert ignored == {"margin", "beta1", "microbatches", "shard"}
+        assert "margin: 0.5 has no effect unless the loss is CrammerSinger or Hinge; 0.1 is taken" in caplog.text
+
+    def test_a_run_of_before_is_resumed(self, train, done):
+        path = done / "config.yaml"
+        path.write_text(path.read_text().replace("margin: 0.1", "margin: 0.5"))
+        assert train(f"--resume={done}", "--epochs=4")[0] == 0
+
+    def test_what_cannot_be_done_is_refused_in_a_record_too(self, write, refused):
+        record = RunConfig().as_dict() | {"mixed_precision": True, "dtype": "float64"}
+        assert "mixed_precision: got True; accepted: false unless dtype is float32" in refused(
+            f"--config={write(yaml.safe_dump(record))}"
+        )
+
+
+class TestPartsOfOnesOwn:
+    """What is registered can be chosen, and is told the settings that its constructor names."""
+
+    @pytest.fixture
+    def told(self):
+        found: dict = {}
+
+        @register_optimizer("NewOne")
+        class NewOne(SGD):
+            def __init__(self, parameters, lr=0.03, beta1=0.5, weight_decay=0.0):
+                found.update(lr=lr, beta1=beta1, weight_decay=weight_decay)
+                super().__init__(parameters, lr)
+
+        yield found
+        del OPTIMIZERS["NewOne"]
+
+    def test_an_optimizer_is_told_its_settings(self, told):
+        config = parse("--optimizer=newone", "--beta1=0.8")
+        make_configured_optimizer(config, make_network(config, 4, 3, 0).parameters)
+        assert told == {"lr": 0.03, "beta1": 0.8, "weight_decay": 1e-5}
+
+    def test_and_no_others(self, told, refused):
+        message = refused("--optimizer=NewOne", "--beta2=0.8")
+        assert message.startswith("beta2: got 0.8; accepted: 0.999 unless the optimizer is Adam")
+        assert "NewOne" not in message
+        assert "NewOne" in refused("--optimizer=NewTwo")
+
+    def test_an_initializer(self, monkeypatch):
+        monkeypatch.setitem(INITIALIZERS, "ones", lambda: lambda shape, rng: np.ones(shape))
+        assert make_network(parse("--init=ones"), 4, 3, 0).parameters["0.weight"].data.min() == 1
+
+
+class TestLearningRate:
+    @pytest.mark.parametrize("name", OPTIMIZERS)
+    def test_it_is_the_optimizers_own_unless_given(self, name):
+        config = parse(f"--optimizer={name}")
+        own = inspect.signature(OPTIMIZERS[name]).parameters["lr"].default
+        assert config.lr == config.as_dict()["learning_rate"] == own
+        assert make_configured_optimizer(config, make_network(config, 4, 3, 0).parameters).lr == own
+        assert parse(f"--optimizer={name}", "--lr=0.25").lr == 0.25
+
+    def test_that_of_sgd_stays(self):
+        assert RunConfig().lr == 0.05
+        assert RunConfig() == RunConfig(learning_rate=0.05)
+
+    def test_an_optimizer_chosen_later_brings_its_own(self):
+        assert dataclasses.replace(RunConfig(), optimizer="Adam").lr == 0.001
+        assert dataclasses.replace(RunConfig(learning_rate=0.05), optimizer="Adam").lr == 0.05
+
+    def test_its_short_name(self, write, refused):
+        assert parse("--lr", "0.1") == parse(f"--config={write('lr: 0.1')}") == RunConfig(learning_rate=0.1)
+        twice = write("lr: 1\nlearning_rate: 1")
+        assert "learning_rate is given twice" in refused(f"--config={twice}")
+
+
+class TestAsPeopleWrite:
+    @pytest.mark.parametrize("text", ["-1e-3", "-0.001", "-.001", "-1E-3"])
+    def test_negative_numbers(self, text):
+        assert parse("--init_bias", text) == parse(f"--init_bias={text}") == RunConfig(init_bias=-0.001)
+
+    @pytest.mark.parametrize("text", ["None", "null", "none", "~"])
+    @pytest.mark.parametrize("name", ["batch_size", "pca", "early_stopping", "clip_norm", "max_norm", "group"])
+    def test_null(self, name, text):
+        assert getattr(parse(f"--{name}={text}"), name) is None
+
+    @pytest.mark.parametrize("name", FIELDS)
+    def test_an_empty_option(self, name, refused):
+        assert refused(f"--{name}=").startswith(f"{name}: got ''; accepted: ")
+
+    @pytest.mark.parametrize("text", ["[256", "256,,128", "256,", ",", "[,]", "1.5", "(1,2)", "9" * 5000])
+    def test_what_is_no_list(self, text, refused):
+        assert refused(f"--hidden={text}").startswith("hidden: got '")
+
+    def test_the_users_home(self, monkeypatch, refused):
+        monkeypatch.setenv("HOME", "/somewhere")
+        assert parse("--output=~/x", "--data=~").output == "/somewhere/x"
+        assert "output: got '~nobody-here/x'" in refused("--output=~nobody-here/x")
+
+    def test_scalars_of_yaml_mean_what_they_look_like(self, write):
+        """Not 8, 90 and a date, as YAML 1.1 says."""
+        values = read_mapping(write("a: 010\nb: 1:30\nc: 2001-02-30\nd: 1e-5\ne: yes\nf: ~\ng: .5\nh: +7\ni: 0x1F"))
+        assert [*values.values()] == [10, "1:30", "2001-02-30", 1e-5, True, None, 0.5, 7, "0x1F"]
+
+    def test_help_by_topic(self, capsys):
+        with pytest.raises(SystemExit) as end:
+            parse("--help")
+        out = capsys.readouterr().out
+        assert end.value.code == 0
+        positions = [out.index(f"\n{topic}:\n") for topic in TOPICS.values()]
+        assert positions == sorted(positions)
+        assert out.index("\nthe optimizer:\n") < out.index("--momentum") < out.index("\nthe data:\n")
+        assert " at 0x" not in out
+        assert "function" not in out
 
 
 def test_settings_cannot_be_changed():
