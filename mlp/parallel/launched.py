@@ -102,7 +102,8 @@ class Run:
         gone = [rank for rank, process in self._processes().items() if not is_alive(process)]
         if gone:
             self._read_report()  # the last words of one that has ended
-        self.events += [Event(rank, "gone", "") for rank in gone if rank in self._processes()]
+        silent = self._processes().keys() - {e.rank for e in self.events if e.event == "failed"}
+        self.events += [Event(rank, "gone", "") for rank in gone if rank in silent]
 
     def _tell(self, number: int) -> None:
         for process in self._processes().values():
