@@ -64,6 +64,12 @@ def test_values_that_were_not_run_leave_a_claim_open(make_run):
     assert set(verdicts(sweep).values()) == {UNKNOWN}
 
 
+def test_a_run_that_diverged_leaves_a_claim_about_its_accuracies_open(make_run):
+    runs = [make_run(RunConfig(hidden=[16], epochs=6), 0.9, diverged=250)]
+    sweep = make_sweep(AXIS["hidden_size"], [*runs, make_run(RunConfig(hidden=[512], epochs=6), 0.98)])
+    assert verdicts(sweep)["16 to 512 improves the train/test gap"] == UNKNOWN
+
+
 @pytest.mark.parametrize(
     ("name", "key", "ends", "agreeing"),
     [
