@@ -46,7 +46,8 @@ def load_mnist(folder: str | os.PathLike[str] | None = None, *, verify: bool = T
     MNIST is by Yann LeCun, Corinna Cortes and Christopher J. C. Burges, licensed under CC BY-SA 3.0.
     """
     place = SHIPPED if folder is None else Path(folder)
-    if not place.is_dir():
+    # os.path, because Path raises for a name that is too long.
+    if not os.path.isdir(place):
         raise InputError(f"{place}: no such folder; expected one with the four IDX files of MNIST")
     paths = [
         _find(place, part, content, axes) for part in PARTS for content, axes in (("images", 3), ("labels", 1))

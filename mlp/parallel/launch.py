@@ -65,7 +65,7 @@ def check_program(program: Sequence[str | os.PathLike[str]]) -> list[str]:
     words = [os.fspath(part) for part in program]
     if not words or words == ["-m"]:
         raise InputError(f"launch: program must be a script or -m and a module, with its arguments, got {words}")
-    if words[0] != "-m" and not Path(words[0]).exists():
+    if words[0] != "-m" and not os.path.exists(words[0]):
         raise InputError(f"launch: there is no script {words[0]!r} in {Path.cwd()}")
     return words
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from mlp.checks import InputError
+from mlp.optim import OPTIMIZERS
 from mlp.run.config import RunConfig, read_config
 from mlp.run.folder import FINAL, check_resume, check_same_run
 from mlp.run.options import parse_arguments
@@ -90,7 +91,8 @@ def check_not_diverged(folder: Path, config: RunConfig) -> None:
 
 def advise(config: RunConfig) -> str:
     """What to do about a run that diverged."""
-    options = f"--learning_rate {config.lr / 4:.3g}" + ("" if config.clip_norm else " or --clip_norm 1")
+    rate = min(config.lr / 4, OPTIMIZERS.default(config.optimizer, "lr") or config.lr)
+    options = f"--learning_rate {rate:.3g}" + ("" if config.clip_norm else " or --clip_norm 1")
     return f"resumed, it would diverge again: start a new run, for example with {options}"
 
 

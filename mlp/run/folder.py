@@ -72,7 +72,7 @@ def new_folder(config: RunConfig) -> Path:
 
 def check_resume(folder: Path) -> Path:
     """The configuration file of the run in ``folder``. Raises ``InputError`` if there is none."""
-    if not (folder / CONFIG).is_file():
+    if not os.path.isfile(folder / CONFIG):  # Path raises for a name that is too long
         raise InputError(f"resume: {folder} holds no run (no {CONFIG})")
     return folder / CONFIG
 

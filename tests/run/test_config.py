@@ -482,6 +482,10 @@ class TestAsPeopleWrite:
         values = read_mapping(write("a: 010\nb: 1:30\nc: 2001-02-30\nd: 1e-5\ne: yes\nf: ~\ng: .5\nh: +7\ni: 0x1F"))
         assert [*values.values()] == [10, "1:30", "2001-02-30", 1e-5, True, None, 0.5, 7, "0x1F"]
 
+    @pytest.mark.parametrize("name", ["resume", "config", "data", "output"])
+    def test_a_path_whose_name_is_too_long(self, name, refused):
+        assert "a" * 300 in refused(f"--{name}={'a' * 300}")
+
     def test_help_by_topic(self, capsys):
         with pytest.raises(SystemExit) as end:
             parse("--help")

@@ -275,3 +275,28 @@ def test_the_network_of_a_run_loads_in_a_notebook(done, mnist):
     assert mlp.load(network, done / "checkpoint.npz") is network
     test_loss = mlp.evaluate(network, mlp.CrossEntropyLoss(), mnist[1])["loss"]
     assert test_loss == json.loads((done / "final.json").read_text())["final_test_loss"]
+
+
+class TestADivergedRun:
+    def test_it_is_told_what_to_do_and_is_not_resumed(self, train, tmp_path):
+        folder = tmp_path / "run"
+        status, _, err = train(f"--output={folder}", "--learning_rate=1e30")
+        assert (status, err.count("\n")) == (1, 1)
+        advice = "start a new run, for example with --learning_rate 0.05 or --clip_norm 1\n"
+        assert err.endswith(advice)
+        status, _, err = train(f"--resume={folder}")
+        assert (status, err.count("\n")) == (2, 1)
+        assert err.startswith(f"run_mlp.py: resume: {folder} diverged at step ")
+        assert err.endswith(advice)
+
+
+def test_the_end_says_what_its_numbers_are_and_where_wandb_keeps_them(train, done, tmp_path):
+    _, out, _ = train(f"--output={tmp_path / 'run'}", "--validation=0.2", "--early_stopping=1", "--learning_rate=0")
+    assert "means over an epoch" in out
+    assert "stopped early: " in out
+    assert "wandb" not in out
+    kept = done / "wandb" / "offline-run-20260101_000000-abc"
+    kept.mkdir(parents=True)
+    _, out, _ = train(f"--resume={done}", "--epochs=4")
+    assert f"wandb leet {kept}\n" in out
+    assert f"wandb sync {kept}\n" in out
