@@ -1,6 +1,6 @@
 """The options of ``pytest --pyargs mlp.grading --submission PATH``.
 
-A module of its own, beside ``mlp``, because pytest loads it at every start: it must import nothing.
+A module outside of ``mlp``, because pytest loads it at every start: it must import nothing.
 """
 
 
