@@ -153,6 +153,9 @@ class Communicator:
         self.counts.add("barrier", 0)
         self._barrier("barrier")
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Communicator:
+        return self  # a line to the other ranks: a copied network speaks over the same one
+
     def split(self, colour: int, key: int | None = None) -> Communicator:
         """A communicator among the ranks that gave the same ``colour``, with counts of its own.
 

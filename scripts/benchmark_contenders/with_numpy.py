@@ -7,11 +7,11 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from mlp.buffers import aligned_empty
 
 from benchmark_contenders import Step
 from benchmark_contenders.problem import Problem, Setting
 from mlp import SGD, Adam, AdamW, CrossEntropyLoss, GeLU, HingeLoss, Linear, MSELoss, Network, ReLU, Sigmoid
+from mlp.arrays import aligned_empty
 from mlp.data import Batches
 from mlp.layers import BatchNorm, Dropout, LayerNorm
 from mlp.losses import Loss

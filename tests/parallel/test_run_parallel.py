@@ -38,7 +38,10 @@ MODES = {
     "layers on two ranks": ({"pipeline_stages": 2, "pipeline_schedule": "model-parallel"}, 2),
 }
 # How a run is divided: what a resumed run may change.
-DIVIDING = {"data_parallel": 1, "tensor_parallel": 1, "pipeline_stages": 1, "shard": 0}
+DIVIDING = {
+    "data_parallel": 1, "tensor_parallel": 1, "pipeline_stages": 1, "shard": 0,
+    "microbatches": 4, "pipeline_schedule": "1F1B",
+}  # fmt: skip
 
 
 @pytest.fixture

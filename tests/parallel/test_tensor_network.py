@@ -361,7 +361,7 @@ def test_sequence_parallelism_holds_less_memory(gated):
         return held
 
     whole, sliced = (run_threads(run, 2, mode)[0] for mode in (False, True))
-    assert sliced < 0.6 * whole
+    assert sliced < 0.9 * whole
 
 
 def test_the_summary_counts_this_ranks_parameters():

@@ -14,8 +14,10 @@ from running import rows
 OLD = Path(__file__).parent / "old_runs"
 
 
-def numbers(row):
-    return {name: value for name, value in row.items() if not isinstance(value, str)}
+def numbers(row, name):
+    """The numbers; of an average of weights without those of its evaluation, which now has its own statistics."""
+    skipped = ("validation_", "test_", "final_") if name == "stateful" else ()
+    return {key: value for key, value in row.items() if not isinstance(value, str) and not key.startswith(skipped)}
 
 
 @pytest.mark.parametrize("name", ["plain", "stateful", "half"])
@@ -29,8 +31,8 @@ def test_an_old_run_goes_on(name, tmp_path, monkeypatch, capsys):
     assert len(rows(folder)) == len(expected) > before.count(b"\n")
     # Another processor or BLAS may add in another order.
     for row, wanted in zip(rows(folder), expected, strict=True):
-        assert row == pytest.approx(wanted, rel=1e-3, abs=1e-5, nan_ok=True)
+        assert numbers(row, name) == pytest.approx(numbers(wanted, name), rel=1e-3, abs=1e-5, nan_ok=True)
     final, wanted = (json.loads((folder / f"{kind}final.json").read_text()) for kind in ("", "expected_"))
     assert final.get("stopped") == wanted.get("stopped")
     assert final["status"] == wanted["status"] == "completed"
-    assert numbers(final) == pytest.approx(numbers(wanted), rel=1e-3, abs=1e-5)
+    assert numbers(final, name) == pytest.approx(numbers(wanted, name), rel=1e-3, abs=1e-5)
