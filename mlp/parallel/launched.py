@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from mlp.parallel.verdict import Event
+from mlp.solver.screen import unless_lost
 
 GRACE = 5.0  # seconds for mpiexec to stop its processes
 INTERVAL = 0.01  # seconds between two looks, less than others take to follow one that is gone
@@ -131,8 +132,9 @@ class Run:
         # A progress bar ends its lines with a carriage return, which is to stay one.
         with io.TextIOWrapper(pipe, encoding="utf-8", errors="replace", newline="") as lines:
             for line in without_banner(lines):
-                to.write(line)
-                to.flush()
+                with unless_lost():  # the ranks go on without a screen
+                    to.write(line)
+                    to.flush()
 
 
 def without_banner(lines: Iterable[str]) -> Iterator[str]:
