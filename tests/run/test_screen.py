@@ -1,5 +1,6 @@
 """Losing the screen ends nothing: training goes on, and the record is complete."""
 
+import json
 import os
 import shlex
 import subprocess
@@ -47,3 +48,14 @@ def test_a_missing_stream_is_not_replaced_by_a_file_of_the_run(quick, tmp_path):
     done = subprocess.run(["bash", "-c", f"{command} >&-"], timeout=PATIENCE, env=dict(os.environ))
     assert done.returncode == 0
     assert not any(b"loud" in path.read_bytes() for path in (tmp_path / "run").iterdir())
+
+
+def test_ranks_go_on_without_a_screen(quick, tmp_path):
+    pytest.importorskip("mpi4py", reason="needs the extra parallel")
+    launcher = [sys.executable, "-m", "mlp.parallel.launch", "-n", "2", "--time-limit", "50", str(SCRIPT)]
+    command = shlex.join([*launcher, *quick, "--data_parallel=2", f"--output={tmp_path / 'run'}"])
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command} | head -1"], capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads((tmp_path / "run" / "final.json").read_text())["status"] == "completed"
