@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import random
 import signal
 import struct
 import subprocess
@@ -55,7 +54,7 @@ def main(arguments: list[str]) -> int:
         "--only", help="kinds to make, with commas between: kills, interrupts, starts, bits, changes"
     )
     asked = parser.parse_args(arguments)
-    attacks: dict[str, Callable[[Path, random.Random, int], Counter[str]]] = {
+    attacks: dict[str, Callable[[Path, np.random.Generator, int], Counter[str]]] = {
         "bits": flip_bits, "changes": change_bytes, "starts": start_twice,
         "interrupts": partial(strike, numbers=[signal.SIGINT, signal.SIGTERM]),
         "kills": partial(strike, numbers=[signal.SIGKILL]),
@@ -65,7 +64,7 @@ def main(arguments: list[str]) -> int:
         make_data(Path(folder) / "data")
         for name in asked.only.split(",") if asked.only else attacks:
             begin = time.monotonic()
-            found = attacks[name](Path(folder), random.Random(asked.seed), getattr(asked, name))
+            found = attacks[name](Path(folder), np.random.default_rng(asked.seed), getattr(asked, name))
             lost += sum(count for what, count in found.items() if what.isupper())
             counts = ", ".join(f"{count} {what}" for what, count in sorted(found.items()))
             print(f"{name:12}{counts} ({time.monotonic() - begin:.0f} s)", flush=True)
@@ -135,15 +134,15 @@ def straight_runs(place: Path) -> dict[str, Path]:
     return found
 
 
-def strike(place: Path, rng: random.Random, count: int, numbers: list[int]) -> Counter[str]:
+def strike(place: Path, rng: np.random.Generator, count: int, numbers: list[int]) -> Counter[str]:
     """Runs that get a signal at random moments, some in turn, and are resumed each time; then compared."""
     straight, found = straight_runs(place), Counter[str]()
     for i in range(count):
         name = list(STATEFUL)[i % len(STATEFUL)]
         folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=place)) / "run"
-        for _ in range(rng.randint(1, 3)):
+        for _ in range(rng.integers(1, 4)):
             process = start(place, folder, *STATEFUL[name], resume=(folder / "config.yaml").exists())
-            number = rng.choice(numbers)
+            number = int(rng.choice(numbers))
             wait_for(process, folder / "metrics.jsonl", rng)
             process.send_signal(number)
             status, said = end(process)
@@ -157,20 +156,20 @@ def strike(place: Path, rng: random.Random, count: int, numbers: list[int]) -> C
     return found
 
 
-def wait_for(process: subprocess.Popen[str], record: Path, rng: random.Random) -> None:
+def wait_for(process: subprocess.Popen[str], record: Path, rng: np.random.Generator) -> None:
     """Until a random moment: before the first record, or so many bytes after it."""
     if rng.random() < 0.2:
         time.sleep(rng.random() * 2)
         return
     begin = record.stat().st_size if record.exists() else 0
-    wanted, deadline = begin + rng.randrange(30_000), time.monotonic() + PATIENCE
+    wanted, deadline = begin + int(rng.integers(30_000)), time.monotonic() + PATIENCE
     while process.poll() is None and time.monotonic() < deadline:
         if record.exists() and record.stat().st_size > wanted:
             return
         time.sleep(0.001)
 
 
-def start_twice(place: Path, rng: random.Random, count: int) -> Counter[str]:
+def start_twice(place: Path, rng: np.random.Generator, count: int) -> Counter[str]:
     """Two runs in one folder: both new, both resuming, or one that resumes the other while it is on."""
     straight, found = straight_runs(place)["plain"], Counter[str]()
     for i in range(count):
@@ -221,7 +220,7 @@ def judge(path: Path, content: bytes, good: object) -> str:
         return f"TRACEBACK {type(error).__name__}".upper()
 
 
-def flip_bits(place: Path, rng: random.Random, step: int) -> Counter[str]:
+def flip_bits(place: Path, rng: np.random.Generator, step: int) -> Counter[str]:
     """Every ``step``-th bit of a small checkpoint, each flipped alone."""
     content, good = a_checkpoint(place)
     found = Counter[str]()
@@ -232,16 +231,16 @@ def flip_bits(place: Path, rng: random.Random, step: int) -> Counter[str]:
     return found
 
 
-def change_bytes(place: Path, rng: random.Random, count: int) -> Counter[str]:
+def change_bytes(place: Path, rng: np.random.Generator, count: int) -> Counter[str]:
     """Several bytes at random set, inserted or removed, half of them in the directory at the end."""
     content, good = a_checkpoint(place)
     found = Counter[str]()
     for _ in range(count):
         damaged = bytearray(content)
-        for _ in range(rng.randint(1, 5)):
-            at = rng.randrange(len(damaged) // 2 if rng.random() < 0.5 else 0, len(damaged))
-            new = rng.randbytes(rng.randint(0, 4)) if rng.random() < 0.8 else b"\xff" * 8
-            damaged[at : at + rng.choice([0, len(new), 1])] = new
+        for _ in range(rng.integers(1, 6)):
+            at = int(rng.integers(len(damaged) // 2 if rng.random() < 0.5 else 0, len(damaged)))
+            new = rng.bytes(int(rng.integers(0, 5))) if rng.random() < 0.8 else b"\xff" * 8
+            damaged[at : at + int(rng.choice([0, len(new), 1]))] = new
         found[judge(place / "changed.npz", bytes(damaged), good)] += 1
     return found
 
