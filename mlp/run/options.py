@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any, NoReturn
 
 from mlp.checks import InputError
 from mlp.registry import nearest
-from mlp.run.config import ALIASES, read_settings
+from mlp.run.config import ALIASES, change, read_settings
 from mlp.run.kinds import plain, shorten
 from mlp.run.settings import SETTINGS, TOPICS, RunConfig
 
@@ -30,7 +29,7 @@ def parse_arguments(
         values |= read_settings(Path(file))
     resume = given.pop("resume", None)
     values |= {name: SETTINGS[name].check(name, SETTINGS[name].read(text)) for name, text in given.items()}
-    return dataclasses.replace(base or RunConfig(), **values), {"resume": resume}
+    return change(base or RunConfig(), values), {"resume": resume}
 
 
 class _Parser(argparse.ArgumentParser):

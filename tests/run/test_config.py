@@ -387,6 +387,13 @@ class TestWithoutEffect:
         assert ignored == {"margin", "beta1", "microbatches", "shard"}
         assert "margin: 0.5 has no effect unless the loss is CrammerSinger or Hinge; 0.1 is taken" in caplog.text
 
+    def test_what_a_change_leaves_without_effect_goes_back_to_its_default(self):
+        """A run of a pipeline, resumed by one process; but what is given with the change is refused as ever."""
+        stored = RunConfig(pipeline_stages=2, microbatches=8, pipeline_schedule="GPipe")
+        assert parse("--pipeline_stages=1", base=stored) == RunConfig()
+        with pytest.raises(InputError, match=r"^microbatches: got 8; accepted: 4 unless a pipeline"):
+            parse("--pipeline_stages=1", "--microbatches=8", base=stored)
+
     def test_a_run_of_before_is_resumed(self, train, done):
         path = done / "config.yaml"
         path.write_text(path.read_text().replace("margin: 0.1", "margin: 0.5"))
