@@ -168,7 +168,7 @@ class Network(Predictor):
         scores = self.body.forward(self._as_input(x))
         value = loss.forward(scores, targets, sample_weight)
         grad_scores = loss.backward()
-        if summed and loss.reduction != "sum":
+        if summed and loss.is_mean:
             scale *= loss.weight
         if scale != 1:
             grad_scores *= grad_scores.dtype.type(scale)

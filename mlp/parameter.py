@@ -24,13 +24,13 @@ class Parameter:
     vector that they are views into sees the change.
     """
 
-    def __init__(self, data: Array, name: str = "") -> None:
+    def __init__(self, data: Array, name: str = "", frozen: bool = False) -> None:
         self.name = name
         self._data: Array = data
         self._grad: Array = np.zeros_like(data)
         self._cleared = True
         self._owner: weakref.ref[ParameterVector] | None = None
-        self.frozen = False  # a frozen one gets no gradient, and optimizers leave it as it is
+        self.frozen = frozen  # a frozen one gets no gradient, and optimizers leave it as it is
 
     @property
     def data(self) -> Array:

@@ -152,3 +152,30 @@ class TestLoad:
         with pytest.raises(InputError, match="cannot build a layer 'Scaled'"):
             mlp.load(tmp_path / "n.npz")
         assert mlp.load(Network(Scaled(2)), tmp_path / "n.npz").out_features == 2
+
+
+class TestOwnCaches:
+    """Layers that remember under names of their own, as students write them."""
+
+    def test_a_network_that_has_learned_can_be_copied(self):
+        class Doubled(Layer):
+            def forward(self, x):
+                self.x = x
+                return 2 * x
+
+            def backward(self, grad_y):
+                return 2 * grad_y
+
+        net = Network(Linear(3, 2), Doubled(), rng=0)
+        net.training_step(X, Y, CrossEntropyLoss())
+        assert net.astype(np.float64).dtype == np.float64
+
+    def test_a_loss_for_each_sample_cannot_be_trained_with(self):
+        net = network(rng=0)
+        with pytest.raises(InputError, match="gives a loss for each sample; to train, one of them all"):
+            Solver(net, CrossEntropyLoss(reduction="none"), SGD(net.parameters, lr=0.1))
+        values, _ = net.training_step(X, Y, CrossEntropyLoss(reduction="none"), summed=True)
+        gradient = net.parameters.grad.copy()
+        total, _ = net.training_step(X, Y, CrossEntropyLoss(reduction="sum"))
+        assert values.sum() == pytest.approx(total)
+        np.testing.assert_allclose(gradient, net.parameters.grad, rtol=1e-6)

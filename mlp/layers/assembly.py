@@ -41,7 +41,7 @@ def check_places(body: Layer) -> None:
 
 def _check_arrays(layer: Layer, where: str) -> None:
     """Raise ``InputError`` for an array of numbers that looks as if it were to be learned, and never would be."""
-    if type(layer).__module__.startswith("mlp."):
+    if type(layer).__module__.startswith("mlp.") or layer.name.startswith("layer "):  # looked at before
         return
     constant = {"saved", *layer.statistic_names, *layer.constant_names}
     for name, value in vars(layer).items():
@@ -49,7 +49,8 @@ def _check_arrays(layer: Layer, where: str) -> None:
         if is_array and name not in constant and not name.startswith("_"):
             raise InputError(
                 f"Network: {where} has a bare array {name}, which no optimizer would train: write self.{name} = "
-                f"Parameter(array), or, if it is to stay as it is, in the class constant_names = ({name!r},)"
+                f"Parameter(array); of what is to stay as it is, in the class, constant_names = ({name!r},); what "
+                "forward remembers belongs into self.saved"
             )
 
 

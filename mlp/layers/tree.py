@@ -72,7 +72,7 @@ class Tree:
         def convert(value: Any) -> Any:
             if id(value) not in copies:
                 if isinstance(value, Parameter):
-                    copies[id(value)] = Parameter(value.data.astype(dtype), value.name)
+                    copies[id(value)] = Parameter(value.data.astype(dtype), value.name, value.frozen)
                 elif isinstance(value, np.ndarray):
                     copies[id(value)] = value.astype(dtype if value.dtype.kind == "f" else value.dtype)
                 else:

@@ -90,7 +90,7 @@ class Loss:
             losses = losses * w
             self.total = float(losses.sum())
         scale = 1.0
-        if self.reduction in ("mean", "element_mean"):
+        if self.is_mean:
             # A sum of weights too small to divide by counts as 0.
             scale = 1 / self.weight if self.weight > sys.float_info.min else 0.0
             self.total *= scale > 0
@@ -106,6 +106,11 @@ class Loss:
 
     def __call__(self, scores: Array, targets: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
         return self.forward(scores, targets, sample_weight)
+
+    @property
+    def is_mean(self) -> bool:
+        """Whether L is total / weight: of several batches, sums are then divided once."""
+        return self.reduction in ("mean", "element_mean")
 
     def is_classification(self, targets: Array) -> bool:
         """Whether with these targets it is classes that are learned, and not numbers."""

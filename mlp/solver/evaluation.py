@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import warnings
 from typing import Any, NamedTuple, Protocol
@@ -70,7 +71,7 @@ def evaluate(network: Evaluable, loss: Loss, data: Data, prefix: str = "") -> di
     evaluation mode; samples count by their weights in the loss, and alike in the accuracy.
     """
     data = as_data(data, prefix or "evaluation", network)
-    mean = Mean()
+    mean, loss = Mean(), copy.copy(loss)  # what the caller's loss remembers stays as it is
     batches = Batches(data, min(1000, len(data)), network.dtype)
     for x, y in batches.epoch():
         scores = network.evaluation_step(x)

@@ -74,6 +74,8 @@ class Step:
                 raise InputError(f"{part!r} is of other parameters; make one for this network")
         if precision is not None and precision.network is not self.network:
             raise InputError("the MixedPrecision is of another network; make one for this network")
+        if loss.reduction == "none":
+            raise InputError(f"{loss!r} gives a loss for each sample; to train, one of them all: reduction='mean'")
         self.model.check_options(vars(self))
         if average is not None:
             average.watch(self.network.body.statistics())

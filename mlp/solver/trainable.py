@@ -112,7 +112,7 @@ class Trainable:
     def _divide(self, loss: Loss, total: float, weight: float, correct: float, samples: float) -> Outcome:
         """Where the loss is a mean, the gradient of the sum becomes that of the mean."""
         value = total
-        if loss.reduction != "sum":
+        if loss.is_mean:
             value = total / (weight or 1)
             self.parameters.grad[...] *= 1 / weight if weight else 0
         return Outcome(value, total, weight, int(correct), int(samples))

@@ -6,6 +6,9 @@ import pytest
 from mlp import CrossEntropyLoss, InputError, Linear, Network, Tanh
 from mlp.optim import OPTIMIZERS, make_optimizer
 from mlp.optim.regularizers import MaxNorm
+from mlp.parallel import DataParallel, ShardedDataParallel, run_threads
+from mlp.parallel.tensor.training import TensorParallel
+from mlp.solver import Step
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(20, 5)), RNG.integers(0, 3, 20)
@@ -96,3 +99,19 @@ def test_refuses_names_that_nothing_has():
             call("1.weight")
     with pytest.raises(InputError, match="group: lr_factor must be a finite number >= 0, got -1"):
         optimizer.group("0", lr_factor=-1)
+
+
+def test_copies_and_pieces_stay_frozen():
+    net = network().freeze("0.weight")
+    assert [p.name for p in net.astype(np.float32).parameters if p.frozen] == ["0.weight"]
+
+    def one_step(communicator, kind):
+        parallel = kind(network().freeze("0.weight"), communicator)
+        optimizer = make_optimizer("SGD", parallel.parameters, lr=0.1, weight_decay=0.1)
+        before = parallel.state_dict()
+        Step(parallel, CrossEntropyLoss(), optimizer)(0, X, Y, None, np.random.default_rng(0), True)
+        after = parallel.state_dict()
+        return [name for name in before if (before[name] == after[name]).all()]
+
+    for kind in (DataParallel, ShardedDataParallel, TensorParallel):
+        assert run_threads(one_step, 2, kind) == [["0.weight"]] * 2, kind

@@ -55,7 +55,7 @@ class BatchLoss:
     last: float = 0.0
 
     def __post_init__(self) -> None:
-        self.is_mean = self.loss.reduction != "sum"
+        self.is_mean = self.loss.is_mean
         self.is_summed = self.is_mean and (self.summed or self.microbatches > 1)
         # Whether the gradients have to be divided by ``weight`` in the end.
         self.is_to_divide = self.is_summed and not self.summed

@@ -132,7 +132,7 @@ class Pipeline(PipelineStage):
         Raises ``InputError`` for lengths that differ, and for ``accumulate`` with a mean: sums add up, means do
         not.
         """
-        if accumulate and loss.reduction != "sum" and not summed:
+        if accumulate and loss.is_mean and not summed:
             raise InputError("Pipeline: accumulate adds up gradients of sums over the samples: give summed=True")
         x = self._as_input(x)
         for name, array in (("targets", targets), ("sample_weight", sample_weight)):

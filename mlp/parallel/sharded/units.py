@@ -48,7 +48,7 @@ class Unit:
         for p, end in zip(self.parameters, accumulate(p.size for p in self.parameters), strict=True):
             start = end - p.size
             piece = flat[max(start, self.mine.start) : max(start, min(end, self.mine.stop))]
-            yield Parameter(piece.reshape((1,) * (len(p.shape) - 1) + (-1,)), p.name)
+            yield Parameter(piece.reshape((1,) * (len(p.shape) - 1) + (-1,)), p.name, p.frozen)
 
 
 def divide(body: Sequential, ranks: int, rank: int, *, in_one: bool = False) -> list[Unit]:

@@ -84,6 +84,7 @@ class ShardedLinear(Linear):
         """Take this rank's part of the values of ``linear``, a layer with as many parameters."""
         for name, p in self.parameters().items():
             self._load(name, p, linear.parameters()[name].data)
+            p.frozen = linear.parameters()[name].frozen
 
     def to_serial(self) -> Linear:
         """The whole layer, gathered from all ranks: every one of them calls this."""
