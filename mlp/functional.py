@@ -91,6 +91,18 @@ def two_scores(scores: Array) -> Array:
     return np.concatenate([np.zeros_like(scores), scores], axis=-1) if scores.shape[-1] == 1 else scores
 
 
+def count_correct(y_true: Array, y_score: Array) -> int:
+    """The number of rows whose largest score is that of the label: ``mlp.metrics.accuracy`` for training steps.
+
+    Arrays only, and nothing is checked but their order.
+    """
+    if y_true.ndim == y_score.ndim:
+        y_true = y_true.argmax(axis=-1) if y_score.shape[-1] > 1 else y_true[..., 0]
+    elif y_true.ndim > y_score.ndim:
+        raise InputError(f"count_correct: y_true comes first, got shapes {y_true.shape} and {y_score.shape}")
+    return int(np.count_nonzero(classify(y_score) == y_true))
+
+
 def one_hot(labels: NDArray[np.integer], num_classes: int, dtype: np.dtype | type = np.float32) -> Array:
     """Y with Y[..., k] = 1 where k is the label and 0 elsewhere; labels (...) -> (..., num_classes).
 

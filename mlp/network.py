@@ -23,7 +23,7 @@ from mlp.layers.assembly import (
 from mlp.layers.base import Layer
 from mlp.layers.containers import Hook, Sequential
 from mlp.layers.predictor import Predictor
-from mlp.losses import Loss
+from mlp.losses.base import Loss
 from mlp.parameter import ParameterVector
 from mlp.registry import also_called
 

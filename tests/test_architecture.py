@@ -259,16 +259,18 @@ class TestSizes:
 
 
 class TestReadingList:
-    @not_yet
     def test_is_closed(self):
-        """A page imports pages and named ground files alone, so that everything it speaks of can be read."""
+        """A page imports pages and named ground files alone, so that everything it speaks of can be read.
+
+        What a method imports when it is called, to draw for example, is not part of the story.
+        """
         pages = reading_list()
         assert len(pages) > 10
         known = set(pages) | {PACKAGE / name for name in GROUND}
         broken = {
             f"{name_of(page)} imports {name_of(file)}"
             for page in pages
-            for file in imported_files(i for i in imports_of(page) if not i.for_types) - known
+            for file in imported_files(i for i in imports_of(page) if not i.for_types and not i.in_function) - known
         }
         assert broken == set()
 

@@ -4,11 +4,11 @@ The second name says what is taken: y_pred scores or predicted classes, y_score 
 probabilities.
 """
 
+from mlp.functional import count_correct
 from mlp.metrics.classification import (
     accuracy,
     balanced_accuracy,
     cohen_kappa,
-    count_correct,
     matthews_corrcoef,
     top_k_accuracy,
 )

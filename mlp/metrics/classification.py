@@ -15,24 +15,10 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mlp.arrays import Array
 from mlp.checks import InputError, check_integer
-from mlp.functional import classify
 from mlp.metrics.confusion import confusion_matrix
 from mlp.metrics.inputs import check_sample_weight, check_scores, true_classes
 from mlp.metrics.predictions import check_predictions
-
-
-def count_correct(y_true: Array, y_score: Array) -> int:
-    """The number of rows whose largest score is that of the label: ``accuracy`` for training steps.
-
-    Arrays only, and nothing is checked but their order.
-    """
-    if y_true.ndim == y_score.ndim:
-        y_true = y_true.argmax(axis=-1) if y_score.shape[-1] > 1 else y_true[..., 0]
-    elif y_true.ndim > y_score.ndim:
-        raise InputError(f"count_correct: y_true comes first, got shapes {y_true.shape} and {y_score.shape}")
-    return int(np.count_nonzero(classify(y_score) == y_true))
 
 
 def accuracy(y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 from mlp.arrays import Array
 from mlp.checks import InputError, check_number
 from mlp.data.augmentation.base import Augmentation, check_floats
-from mlp.losses import Loss
+from mlp.losses.base import Loss
 from mlp.network import Network
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from mlp.checks import InputError
-from mlp.losses import Loss, make_loss
-from mlp.optim import Optimizer, make_optimizer
+from mlp.losses.base import Loss, make_loss
+from mlp.optim.base import Optimizer, make_optimizer
 from mlp.solver.callback import Callback
 from mlp.solver.step import Step
 from mlp.solver.trainable import Trainable

@@ -8,7 +8,7 @@ import numpy as np
 
 from mlp.arrays import Array
 from mlp.checks import InputError
-from mlp.data import Dataset
+from mlp.data.dataset import Dataset
 
 Data = Dataset | tuple[Array, Array]
 

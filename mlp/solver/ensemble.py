@@ -8,7 +8,7 @@ import numpy as np
 
 from mlp.arrays import Array
 from mlp.checks import InputError, check_integer
-from mlp.data import Dataset
+from mlp.data.dataset import Dataset
 from mlp.functional import classify
 from mlp.network import Network
 

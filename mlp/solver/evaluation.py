@@ -10,9 +10,10 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from mlp.arrays import Array
-from mlp.data import Batches, Dataset
-from mlp.losses import Loss
-from mlp.metrics import count_correct
+from mlp.data.batches import Batches
+from mlp.data.dataset import Dataset
+from mlp.functional import count_correct
+from mlp.losses.base import Loss
 from mlp.solver.data import Data, as_data
 
 # From how many steps, samples and up to which share of the most frequent class chance level is worth a word.

@@ -11,10 +11,11 @@ import numpy as np
 
 from mlp.arrays import Array
 from mlp.checks import InputError, check_integer
-from mlp.data import Batches, Dataset
-from mlp.losses import Loss
+from mlp.data.batches import Batches
+from mlp.data.dataset import Dataset
+from mlp.losses.base import Loss
 from mlp.network import Network
-from mlp.optim import Optimizer
+from mlp.optim.base import Optimizer
 from mlp.solver.arguments import as_callbacks, as_loss_and_optimizer, check_option_names, check_step
 from mlp.solver.callback import Callback
 from mlp.solver.data import Data, as_data, as_training_data, as_watched_data, learn_classes

@@ -9,9 +9,9 @@ import numpy as np
 
 from mlp.arrays import Array
 from mlp.checks import InputError
-from mlp.losses import Loss
+from mlp.losses.base import Loss
 from mlp.network import Network
-from mlp.optim import Optimizer
+from mlp.optim.base import Optimizer
 from mlp.solver.callback import Callback
 from mlp.solver.evaluation import Mean
 from mlp.solver.history import History

@@ -5,18 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mlp.arrays import Array
 from mlp.checks import InputError, check_integer
-from mlp.efficiency.mixed_precision import MixedPrecision
-from mlp.losses import Loss
+from mlp.losses.base import Loss
 from mlp.network import Network
-from mlp.optim import Optimizer, Schedule, WeightAverage, clip_by_value
+from mlp.optim.averaging import WeightAverage
+from mlp.optim.base import Optimizer
+from mlp.optim.clipping import clip_by_value
 from mlp.optim.regularizers import MaxNorm, Regularizer
+from mlp.optim.schedules import Schedule
 from mlp.solver.evaluation import Outcome
 from mlp.solver.trainable import Trainable
+
+if TYPE_CHECKING:
+    from mlp.efficiency.mixed_precision import MixedPrecision
 
 # (x, targets, rng) -> (x, targets): an augmentation, drawn anew for every batch.
 Transform = Callable[[Array, Array, np.random.Generator], tuple[Array, Array]]

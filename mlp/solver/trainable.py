@@ -6,22 +6,24 @@ import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlp.arrays import Array
 from mlp.checks import InputError, check_number
-from mlp.efficiency.mixed_precision import MixedPrecision
-from mlp.losses import Loss
-from mlp.metrics import count_correct
+from mlp.functional import count_correct
+from mlp.losses.base import Loss
 from mlp.network import Network
-from mlp.optim import Optimizer
+from mlp.optim.base import Optimizer
 from mlp.optim.clipping import norm
 from mlp.optim.regularizers import MaxNorm, Regularizer
 from mlp.parameter import ParameterVector
 from mlp.solver.evaluation import Outcome
+
+if TYPE_CHECKING:
+    from mlp.efficiency.mixed_precision import MixedPrecision
 
 
 class Trainable:

@@ -367,9 +367,13 @@ class TestNames:
 
     def test_the_recipe_for_a_new_one_works_as_the_readme_prints_it(self, own_registry):
         readme = (Path(mlp.__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-        (recipe,) = [code for code in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "@register" in code]
+        section = readme.partition("## A layer of your own")[2].partition("\n## ")[0]
+        recipe = "\n".join(re.findall(r"```python\n(.*?)```", section, re.DOTALL))
         names: dict = {}
         exec(recipe, names)
+        network, x = names["network"], np.random.default_rng(0).normal(size=(5, 784))
+        network.training_step(x, np.arange(5), mlp.CrossEntropyLoss())
+        assert network.parameters["1.a"].grad.any()
         (name,) = re.findall(r"@register_activation\(\"(\w+)\"", recipe)
         layer = make_activation(name.lower())
         assert type(layer) is names[name]
