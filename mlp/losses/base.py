@@ -62,6 +62,7 @@ class Loss:
                 f"{type(self).__name__}: reduction must be one of {', '.join(self.reductions)}, got {reduction!r}"
             )
         self.reduction = reduction
+        self.is_mean = reduction in ("mean", "element_mean")  # L is total / weight
         self.total = self.weight = math.nan
         self.saved: Array | None = None
 
@@ -106,11 +107,6 @@ class Loss:
 
     def __call__(self, scores: Array, targets: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
         return self.forward(scores, targets, sample_weight)
-
-    @property
-    def is_mean(self) -> bool:
-        """Whether L is total / weight: of several batches, sums are then divided once."""
-        return self.reduction in ("mean", "element_mean")
 
     def is_classification(self, targets: Array) -> bool:
         """Whether with these targets it is classes that are learned, and not numbers."""

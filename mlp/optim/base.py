@@ -114,8 +114,9 @@ class Optimizer:
     def _begin(self) -> list[Run]:
         """At the start of a step: gradients that nobody wrote become zeros. Returns the runs to go through."""
         self.parameters.settle_gradients()
-        if self._frozen != {p for p in self.parameters if p.frozen}:
-            self._arrange()
+        for p in self.parameters.parameters:
+            if p.frozen != (p in self._frozen):
+                self._arrange()
         return self._runs
 
     def step(self) -> None:
