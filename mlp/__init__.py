@@ -14,7 +14,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from mlp import data, gradcheck, initializers, layers, losses, metrics, network, optim, solver
+from mlp import data, initializers, layers, losses, metrics, network, optim, solver
 from mlp.arrays import Array
 from mlp.checks import InputError
 from mlp.data import Dataset, load_mnist
@@ -69,7 +69,7 @@ from mlp.solver.evaluation import evaluate
 from mlp.solver.history import History
 
 # Rooms that many programs never enter: mlp.diagnosis is there all the same, and loaded when it is first named.
-AT_USE = ("bridges", "diagnosis", "efficiency", "parallel", "plots", "run", "studies")
+AT_USE = ("bridges", "diagnosis", "efficiency", "gradcheck", "parallel", "plots", "run", "studies")
 # Names that users know from before a part moved into its room: mlp.calibration is mlp.metrics.calibration.
 MOVED = {
     "adversarial": "solver.adversarial",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -32,14 +33,14 @@ class Parameter:
         self._owner: weakref.ref[ParameterVector] | None = None
         self.frozen = frozen  # a frozen one gets no gradient, and optimizers leave it as it is
 
-    @property
-    def data(self) -> Array:
-        """The values; assigning copies into the existing memory, so views stay valid."""
-        return self._data
-
-    @data.setter
-    def data(self, values: Array) -> None:
+    def _take_values(self, values: Array) -> None:
         self._copy_into(self._data, values)
+
+    data = property(
+        attrgetter("_data"),
+        _take_values,
+        doc="The values; assigning copies into the existing memory, so views stay valid.",
+    )
 
     @property
     def grad(self) -> Array:
@@ -62,9 +63,9 @@ class Parameter:
             raise InputError(f"parameter {name} has shape {place.shape}, cannot take values of shape {shape}")
         place[...] = values
 
-    shape = property(lambda self: self._data.shape)
-    size = property(lambda self: self._data.size)
-    dtype = property(lambda self: self._data.dtype)
+    shape = property(attrgetter("_data.shape"))
+    size = property(attrgetter("_data.size"))
+    dtype = property(attrgetter("_data.dtype"))
 
     def zero_grad(self) -> None:
         """Forget the gradient. Nothing is written yet: what is added next overwrites."""

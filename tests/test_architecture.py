@@ -74,7 +74,7 @@ STATELESS = {"default_rng", "BitGenerator", "Generator", "PCG64", "PCG64DXSM", "
 GROUND = {"arrays.py", "checks.py", "files.py", "functional.py", "initializers.py", "parameter.py", "registry.py"}
 
 ROOT_FILES, FILE_LINES, FUNCTION_LINES, BRANCHES = 9, 250, 50, 12
-CALLS, FILES_OF_CALLS = 45, 10  # of one mini-batch
+CALLS, FILES_OF_CALLS = 45, 18  # of one mini-batch: one file each for what it meets, from Batches to SGD
 # What does not keep to a rule yet. A line that is not needed any more fails like one that is missing.
 EXCEPTIONS: dict[str, set[str]] = {
     "long files": {
@@ -156,12 +156,11 @@ EXCEPTIONS: dict[str, set[str]] = {
         "parameter.py: __init__",
     },
 }
-not_yet = pytest.mark.xfail(strict=False, reason="the whole rule is still to come")
 
 
 def assert_kept(rule: str, broken: Iterable[str]) -> None:
     """Nothing breaks the rule but its exceptions, and each of these does."""
-    assert sorted(set(broken) - EXCEPTIONS.get(rule, set())) == []
+    assert sorted(set(broken)) == sorted(EXCEPTIONS.get(rule, set()))
 
 
 def unit_of(module: str) -> str:
@@ -384,7 +383,6 @@ print("loaded", *sorted(name for name in sys.modules if name.startswith("mlp.par
 class TestOneMiniBatch:
     """A reader can follow a mini-batch of the default run: batch, forward, loss, backward, update."""
 
-    @not_yet
     def test_makes_few_calls_through_few_files(self, quick, tmp_path):
         per_batch = calls_of_a_mini_batch(quick, tmp_path)
         listed = "\n".join(f"{number:4.1f} {file} {name}" for (file, name), number in sorted(per_batch.items()))
@@ -422,7 +420,7 @@ def calls_of_a_mini_batch(quick: list[str], folder: Path) -> dict[tuple[str, str
 
     # Evaluation after the epoch takes one batch of all of them in both.
     few, many = count(2), count(10)
-    return {call: (many[call] - few[call]) / 8 for call in many if many[call] != few[call]}
+    return {call: (many[call] - few[call]) / 8 for call in many if many[call] > few[call]}
 
 
 def hidden_randomness(tree: ast.AST) -> Iterator[str]:

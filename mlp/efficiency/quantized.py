@@ -9,7 +9,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from mlp.arrays import Array
 from mlp.checks import InputError, check_dtype, check_integer
-from mlp.layers.base import Layer, check_features, check_upstream
+from mlp.layers.base import Layer, check_features
 from mlp.layers.linear import Linear
 from mlp.parameter import Parameter
 
@@ -76,8 +76,7 @@ class QuantizedLinear(Layer):
         return (grad_y * self.scale.data) @ self.integers.astype(grad_y.dtype).T
 
     def backward_parameters(self, grad_y: Array) -> None:
-        z = self.recall()
-        check_upstream(self, grad_y, z.shape)
+        z = self.recall_for(grad_y)
         dy = grad_y.reshape(-1, self.out_features)
         self.scale.add_sum(dy * z.reshape(dy.shape))
         if self.bias is not None:

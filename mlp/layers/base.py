@@ -59,6 +59,17 @@ class Layer(Tree):
             raise InputError(f"{self.name}: backward needs a forward pass first")
         return self.saved
 
+    def recall_for(self, grad_y: Array, features: int | None = None) -> Array:
+        """The array that forward saved, once dL/dy is known to fit: it has that shape, with ``features`` as width.
+
+        Raises ``InputError`` if there was no forward pass, or its y had another shape.
+        """
+        saved: Array = self.recall() if self.saved is None else self.saved
+        shape = saved.shape if features is None else (*saved.shape[:-1], features)
+        if grad_y.shape != shape:
+            check_upstream(self, grad_y, shape)
+        return saved
+
     def children(self) -> dict[str, Layer]:
         """The layers directly inside this one, by attribute name, in the order in which they were set."""
         return {name: value for name, value in vars(self).items() if isinstance(value, Layer)}

@@ -8,7 +8,7 @@ from numpy.typing import DTypeLike
 from mlp.arrays import Array
 from mlp.checks import check_dtype, check_integer
 from mlp.initializers import Initializer, he_normal, zeros
-from mlp.layers.base import Layer, check_features, check_upstream
+from mlp.layers.base import Layer, check_features
 from mlp.parameter import Parameter
 
 
@@ -71,8 +71,7 @@ class Linear(Layer):
         return grad_y @ self.weight.data.T
 
     def backward_parameters(self, grad_y: Array) -> None:
-        x = self.recall()
-        check_upstream(self, grad_y, (*x.shape[:-1], self.out_features))
+        x = self.recall_for(grad_y, self.out_features)
         x = x.reshape(-1, self.in_features)  # (N, in)
         dy = grad_y.reshape(-1, self.out_features)  # (N, out)
         self.weight.add_product(x.T, dy)  # dW += xᵀ dy

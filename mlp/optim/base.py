@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from operator import attrgetter
 from typing import Any, Self
 
 import numpy as np
@@ -52,14 +53,14 @@ class Optimizer:
         self._frozen: set[Parameter] = set()
         self._runs: list[Run] = [(slice(start, start + BLOCK), 1.0, None) for start in range(0, length, BLOCK)]
 
-    @property
-    def lr(self) -> float:
-        """The learning rate η. Raises ``InputError`` when set to anything but a number >= 0."""
-        return self._lr
-
-    @lr.setter
-    def lr(self, value: float) -> None:
+    def _set_lr(self, value: float) -> None:
         self._lr = check_number(f"{type(self).__name__}: lr", value, 0)
+
+    lr = property(
+        attrgetter("_lr"),
+        _set_lr,
+        doc="The learning rate η. Raises ``InputError`` when set to anything but a number >= 0.",
+    )
 
     def group(self, *names: str, lr_factor: float | None = None, weight_decay: float | None = None) -> Self:
         """Treat some parameters in their own way: with η · ``lr_factor``, with their own λ. Returns the optimizer.

@@ -21,6 +21,10 @@ class Callback:
     def on_iteration(self, solver: Any, x: Any, targets: Any) -> None:
         """After each step, with its batch."""
 
+    def watches_steps(self) -> bool:
+        """Whether ``on_iteration`` does something: it is not called for nothing."""
+        return getattr(self.on_iteration, "__func__", None) is not Callback.on_iteration
+
     def on_log(self, solver: Any, row: dict[str, Any]) -> None:
         """Every ``log_every`` steps, with means over these steps."""
 

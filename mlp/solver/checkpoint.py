@@ -14,8 +14,6 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-import mlp.efficiency
-import mlp.layers
 from mlp.arrays import Array
 from mlp.checks import InputError
 from mlp.files import write_atomically
@@ -193,6 +191,8 @@ def _build(architecture: object, state: Mapping[str, Array]) -> Network:
     """A network of these layers, in the dtype of these parameters."""
     if not isinstance(architecture, str):
         raise InputError("it does not say of which layers its network is made: write load(network, path)")
+    import mlp.efficiency  # a large room, for files that name its layers
+
     rooms = (mlp.layers, mlp.efficiency)
     known = {name: getattr(room, name) for room in rooms for name in room.__all__ if name[0].isupper()}
     kinds = {array.dtype for array in state.values() if array.dtype.kind == "f"}

@@ -84,6 +84,7 @@ class Solver(Training):
         self.batch_size = None if batch_size is None else check_integer("batch_size", batch_size, 1)
         self.log_every = check_integer("log_every", log_every, 1)
         self.steps_per_epoch = 0
+        self._watching: list[Callback] = []
         self.train_seconds = 0.0
         self.evaluation_seconds = 0.0
 
@@ -108,6 +109,7 @@ class Solver(Training):
         with np.errstate(over="ignore", invalid="ignore"), deferred_interrupts(self.model.interrupt):
             try:
                 self._tell("on_start")
+                self._watching = [callback for callback in self.callbacks if callback.watches_steps()]
                 while self.epoch < self.epochs and not self.stopped:
                     self._run_epoch(batches, watched)
                 self._is_done = True
@@ -181,7 +183,8 @@ class Solver(Training):
         self.step_in_epoch += 1
         self._in_epoch.add(outcome)
         self._in_log.add(outcome)
-        self._tell("on_iteration", x, y)
+        for callback in self._watching:
+            callback.on_iteration(self, x, y)
 
     def _evaluate(self, watched: dict[str, Dataset]) -> dict[str, float]:
         row: dict[str, float] = {}

@@ -16,7 +16,6 @@ from mlp.solver.callback import Callback
 from mlp.solver.evaluation import Mean
 from mlp.solver.history import History
 from mlp.solver.step import Step
-from mlp.solver.trainable import Trainable
 
 
 class Training:
@@ -28,6 +27,7 @@ class Training:
 
     def __init__(self, update: Step, callbacks: list[Callback], rng: np.random.Generator) -> None:
         self.update, self.callbacks, self.rng = update, callbacks, rng
+        self.model = update.model  # what is trained, as the step sees it
         # Apart from that of the order, so that augmentation does not change which samples meet.
         self.transform_rng = rng.spawn(1)[0]
         self.history = History()
@@ -37,11 +37,6 @@ class Training:
         self._order_state = rng.bit_generator.state
         self._in_epoch, self._in_log = Mean(), Mean()
         self._is_done = False  # whether ``fit`` has come to its end
-
-    @property
-    def model(self) -> Trainable:
-        """What is trained, as the step sees it."""
-        return self.update.model
 
     @property
     def network(self) -> Network:

@@ -109,20 +109,17 @@ class Step:
         if math.isfinite(outcome.loss) and (self.precision is None or self.precision.unscale()):
             if self.regularizer is not None:
                 outcome = outcome._replace(penalty=self.model.penalise(self.regularizer))
-            self._update(number)
+            if self.clip_value is not None:
+                clip_by_value(self.model.parameters, self.clip_value)
+            if self.clip_norm is not None:
+                self.gradient_norm = self.model.clip_by_norm(self.clip_norm)
+            if self.schedule is not None:
+                self.optimizer.lr = self.schedule(number) * self.lr_factor
+            self.optimizer.step()
+            self.model.publish(self.constraint, self.precision)
+            if self.average is not None:
+                self.average.update()
         return outcome
-
-    def _update(self, number: int) -> None:
-        if self.clip_value is not None:
-            clip_by_value(self.model.parameters, self.clip_value)
-        if self.clip_norm is not None:
-            self.gradient_norm = self.model.clip_by_norm(self.clip_norm)
-        if self.schedule is not None:
-            self.optimizer.lr = self.schedule(number) * self.lr_factor
-        self.optimizer.step()
-        self.model.publish(self.constraint, self.precision)
-        if self.average is not None:
-            self.average.update()
 
     @contextmanager
     def averaged(self) -> Iterator[None]:

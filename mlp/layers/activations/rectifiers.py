@@ -13,7 +13,7 @@ from mlp.checks import check_dtype, check_integer, check_number, short
 from mlp.functional import relu
 from mlp.layers.activations.elementwise import Elementwise
 from mlp.layers.activations.registry import register_activation
-from mlp.layers.base import Layer, check_features, check_upstream
+from mlp.layers.base import Layer, check_features
 from mlp.parameter import Parameter
 
 
@@ -82,8 +82,7 @@ class PReLU(Layer):
         return np.where(x > 0, x, self.weight.data * x)
 
     def backward(self, grad_y: Array) -> Array:
-        x = self.recall()
-        check_upstream(self, grad_y, x.shape)
+        x = self.recall_for(grad_y)
         da = grad_y * np.minimum(x, 0)
         self.weight.add_sum(da.reshape(-1, self.weight.size))
         return grad_y * np.where(x > 0, x.dtype.type(1), self.weight.data)

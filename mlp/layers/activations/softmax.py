@@ -10,7 +10,7 @@ import numpy as np
 from mlp.arrays import Array
 from mlp.functional import log_softmax, softmax
 from mlp.layers.activations.registry import register_activation
-from mlp.layers.base import Layer, check_upstream
+from mlp.layers.base import Layer
 
 
 @register_activation("Softmax", initializer="xavier_normal")
@@ -32,8 +32,7 @@ class Softmax(Layer):
         return p
 
     def backward(self, grad_y: Array) -> Array:
-        p = self.recall()
-        check_upstream(self, grad_y, p.shape)
+        p = self.recall_for(grad_y)
         total = np.vecdot(grad_y, p)[..., np.newaxis]  # g·p, one number a row
         return p * (grad_y - total)
 
@@ -53,6 +52,5 @@ class LogSoftmax(Layer):
         return y
 
     def backward(self, grad_y: Array) -> Array:
-        p = self.recall()
-        check_upstream(self, grad_y, p.shape)
+        p = self.recall_for(grad_y)
         return grad_y - p * grad_y.sum(axis=-1, keepdims=True)

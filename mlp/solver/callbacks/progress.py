@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import time
 from contextlib import suppress
@@ -11,8 +10,6 @@ from typing import Any
 from mlp.solver.callback import Callback
 from mlp.solver.loop import Solver
 from mlp.solver.screen import say, unless_lost
-
-log = logging.getLogger("mlp")
 
 
 class Progress(Callback):
@@ -67,7 +64,9 @@ def choose_screen(total: int, step: int) -> Lines:
         try:
             return Terminal(total, step)
         except ImportError:
-            log.warning("there is no bar of progress without tqdm: pip install tqdm")
+            import logging  # of use here alone
+
+            logging.getLogger("mlp").warning("there is no bar of progress without tqdm: pip install tqdm")
     return Lines()
 
 
