@@ -10,12 +10,11 @@ The source is ``scripts/assignment``: plain NumPy, no part of ``mlp``. What stan
 from __future__ import annotations
 
 import argparse
-import json
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+
+from notebook_format import as_json, notebook
 
 from mlp.checks import InputError
 from mlp.files import make_folder, write_text
@@ -53,23 +52,6 @@ def with_solution(text: str) -> str:
     return "".join(line for line in text.splitlines(keepends=True) if line.strip() not in (BEGIN, END))
 
 
-def notebook(text: str) -> dict[str, Any]:
-    """A Jupyter notebook from a script whose cells begin with ``# %%``."""
-    cells: list[dict[str, Any]] = []
-    for number, part in enumerate(re.split(r"^# %%", text, flags=re.MULTILINE)[1:]):
-        title, _, body = part.partition("\n")
-        lines = body.strip("\n").split("\n")
-        markdown = "[markdown]" in title
-        # In a script, text and the commands of the notebook itself stand in comments.
-        lines = [re.sub(r"^# ?" if markdown else r"^# (?=%)", "", line) for line in lines]
-        source = [line + "\n" for line in lines[:-1]] + lines[-1:]
-        cell: dict[str, Any] = {"cell_type": "markdown" if markdown else "code", "id": f"cell-{number}"}
-        cell |= {"metadata": {}, "source": source}
-        cells.append(cell if markdown else cell | {"execution_count": None, "outputs": []})
-    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    return {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
-
-
 def table_of_points(rubric: Rubric) -> str:
     """The checks as a table in Markdown."""
     rows = "\n".join(f"| {check.name} | {check.points:g} |" for check in rubric.checks)
@@ -87,7 +69,7 @@ def make_assignment(out: Path, source: Path = SOURCE) -> None:
         files["README.md"] = readme.replace("{points}", table_of_points(rubric))
         files["requirements.txt"] = "numpy>=2.0\npytest\nnotebook\n"
         script = (source / "notebook.py").read_text(encoding="utf-8")
-        files["assignment.ipynb"] = json.dumps(notebook(script), indent=1, ensure_ascii=False) + "\n"
+        files["assignment.ipynb"] = as_json(notebook(script))
         for name, text in files.items():
             make_folder((out / tree / name).parent)
             write_text(out / tree / name, text)
