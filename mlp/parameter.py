@@ -227,9 +227,7 @@ class ParameterVector:
         """Those named "0.weight", "*.bias", or "0" (all of layer 0). Raises ``InputError`` where none is."""
         for pattern in patterns:
             if not any(fits(p.name, pattern) for p in self):
-                raise InputError(
-                    f"no parameter is called {pattern!r}; there are: {', '.join(p.name for p in self)}"
-                )
+                raise InputError(f"no parameter is called {pattern!r}; there are: {self.names()}")
         return [p for p in self if any(fits(p.name, pattern) for pattern in patterns)]
 
     def __getitem__(self, name: str) -> Parameter:

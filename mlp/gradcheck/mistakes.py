@@ -69,10 +69,14 @@ def _confused(evidence: Evidence) -> str | None:
     if a.ndim == 2 and a.shape[0] == a.shape[1] and _matches(a.T.reshape(-1)[d.entries], d):
         return "is the transpose of the right gradient"
     if upstream is not None and not evidence.is_input and a.ndim == 1 and a.shape == upstream.shape[-1:]:
-        rows = upstream.reshape(-1, a.size)
-        same = np.flatnonzero(np.all(np.isclose(rows, a), axis=1))
-        if same.size and len(rows) > 1:
-            return f"equals row {same[0]} of the upstream gradient alone: no sum over the batch"
+        return _one_row(a, upstream.reshape(-1, a.size))
+    return None
+
+
+def _one_row(a: Array, rows: Array) -> str | None:
+    same = np.flatnonzero(np.all(np.isclose(rows, a), axis=1))
+    if same.size and len(rows) > 1:
+        return f"equals row {same[0]} of the upstream gradient alone: no sum over the batch"
     return None
 
 
@@ -85,30 +89,33 @@ def _factor(evidence: Evidence) -> str | None:
     factor = float(a @ n / (n @ n))
     if factor == 0 or abs(factor - 1) < MATCH or not _matches(d.analytic / factor, d):
         return None
-    size = abs(factor)
-    clauses = []
+    clauses = list(_known_sizes(abs(factor), evidence))
+    if not clauses and abs(factor + 1) > MATCH:
+        clauses.append(f"is {abs(factor):.7g} times the right gradient, at every entry")
+    if factor < 0:
+        sign = "has the wrong sign"
+        return f"{sign}, and {'; or '.join(clauses)}" if clauses else f"{sign}: it is -1 times the right gradient"
+    return "; or ".join(clauses) or None
+
+
+def _known_sizes(size: float, evidence: Evidence) -> Iterable[str]:
+    """What a factor of this size stands for."""
     for symbol, count, meaning in _counts(evidence):
         if np.isclose(size * count, 1, rtol=1e-5):
-            clauses.append(
+            yield (
                 f"is 1/{symbol} of the right gradient ({symbol} = {count}, {meaning}): a mean where a sum"
                 f" belongs, or the 1/{symbol} applied twice"
             )
         elif np.isclose(size, count, rtol=1e-5):
-            clauses.append(
+            yield (
                 f"is {symbol} times the right gradient ({symbol} = {count}, {meaning}): a sum where a mean"
                 f" belongs, the 1/{symbol} is missing"
             )
     if np.isclose(size, 2, rtol=1e-5):
         twice = "" if evidence.is_input else ", or backward adds it to .grad twice"
-        clauses.append(f"is twice the right gradient: a doubled factor of two, a lost ½{twice}")
+        yield f"is twice the right gradient: a doubled factor of two, a lost ½{twice}"
     elif np.isclose(size, 0.5, rtol=1e-5):
-        clauses.append("is half the right gradient: a lost factor of two, as in the derivative of a square")
-    elif not clauses and abs(factor + 1) > MATCH:
-        clauses.append(f"is {size:.7g} times the right gradient, at every entry")
-    if factor < 0:
-        sign = "has the wrong sign"
-        return f"{sign}, and {'; or '.join(clauses)}" if clauses else f"{sign}: it is -1 times the right gradient"
-    return "; or ".join(clauses) or None
+        yield "is half the right gradient: a lost factor of two, as in the derivative of a square"
 
 
 def _counts(evidence: Evidence) -> Iterable[tuple[str, int, str]]:

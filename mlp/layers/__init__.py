@@ -27,10 +27,11 @@ from mlp.layers.activations import (
 )
 from mlp.layers.base import Layer
 from mlp.layers.batch_norm import BatchNorm
-from mlp.layers.blocks import GatedMlp, Mlp
+from mlp.layers.blocks import Mlp
 from mlp.layers.containers import Container, Residual, Sequential
 from mlp.layers.dropout import AlphaDropout, Dropout
 from mlp.layers.embedding import EmbeddedColumns, Embedding
+from mlp.layers.gated_blocks import GatedMlp
 from mlp.layers.linear import Linear
 from mlp.layers.normalization import LayerNorm, RMSNorm
 

@@ -32,13 +32,16 @@ def summarize(body: Sequential, dtype: np.dtype[Any], batch_size: int | str) -> 
         new = {id(w): w for w in weights if id(w) not in counted}
         counted |= new
         rows.append((f"{i}  {layer!r}", f"({batch_size}, {width})", f"{sum(w.size for w in new.values()):,}"))
-    total = sum(w.size for w in counted.values())
-    rows.append(("total", "", f"{total:,}"))
-    wide = [max(len(row[k]) for row in rows) for k in range(3)]
-    lines = [f"{a:<{wide[0]}}  {b:<{wide[1]}}  {c:>{wide[2]}}" for a, b, c in rows]
+    rows.append(("total", "", f"{sum(w.size for w in counted.values()):,}"))
+    lines = _in_columns(rows)
     rule = "-" * len(lines[0])
     size = sum(w.nbytes for w in counted.values())
     return Text("\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1], f"{dtype}, {size:,} bytes"]))
+
+
+def _in_columns(rows: list[tuple[str, str, str]]) -> list[str]:
+    wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [f"{a:<{wide[0]}}  {b:<{wide[1]}}  {c:>{wide[2]}}" for a, b, c in rows]
 
 
 def find_non_finite(layers: tuple[Layer, ...], x: Array) -> str | None:

@@ -14,7 +14,8 @@ import numpy as np
 
 from mlp.arrays import Array
 from mlp.checks import InputError, check_number
-from mlp.parallel.communicator import Communicator, CommunicatorError, Handle
+from mlp.parallel.calls import CommunicatorError, Handle
+from mlp.parallel.communicator import Communicator
 from mlp.parallel.environment import INSTALL, RANKS, warn_of_blas_threads
 from mlp.parallel.process import Operation, Process
 from mlp.parallel.slicing import reduce_in_rank_order, slice_sizes, slices

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlp.arrays import aligned_empty
-from mlp.parallel.communicator import CommunicatorError
+from mlp.parallel.calls import CommunicatorError
 from mlp.parallel.environment import is_launched, shared_memory_files, tell_launcher
 from mlp.parallel.launched import is_alive
 from mlp.parallel.verdict import IN_VAIN

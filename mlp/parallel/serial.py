@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from mlp.arrays import Array
-from mlp.parallel.communicator import Communicator, CommunicatorError, Handle
+from mlp.parallel.calls import CommunicatorError, Handle
+from mlp.parallel.communicator import Communicator
 
 
 class SerialCommunicator(Communicator):

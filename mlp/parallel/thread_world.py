@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from mlp.arrays import Array
-from mlp.parallel.communicator import CommunicatorError
+from mlp.parallel.calls import CommunicatorError
 
 Task = Callable[[], object]
 # Shorter arrays are dealt with by the rank that comes last; to wake the others for it would take longer.

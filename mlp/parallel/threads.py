@@ -16,7 +16,8 @@ import numpy as np
 
 from mlp.arrays import Array
 from mlp.checks import check_integer, check_number
-from mlp.parallel.communicator import Communicator, Handle
+from mlp.parallel.calls import Handle
+from mlp.parallel.communicator import Communicator
 from mlp.parallel.serial import check_message
 from mlp.parallel.slicing import reduce_in_rank_order, slices
 from mlp.parallel.thread_world import Call, Group, Meeting, Plan, Task, World

@@ -7,7 +7,7 @@ from mlp import CrossEntropyLoss, GeLU, InputError, Layer, Linear, Network, ReLU
 from mlp.gradcheck import check_layer, check_network
 from mlp.initializers import constant, normal
 from mlp.layers import GatedMlp, Mlp, Residual
-from mlp.layers.blocks import gated_width
+from mlp.layers.gated_blocks import gated_width
 
 OPTIONS = {"weight_init": normal(0.7), "bias_init": normal(0.7), "rng": 3, "dtype": np.float64}
 BLOCKS = {

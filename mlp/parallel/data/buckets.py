@@ -9,7 +9,8 @@ from mlp.arrays import Array
 from mlp.checks import check_integer
 from mlp.layers.base import Layer
 from mlp.network import Network
-from mlp.parallel.communicator import Communicator, Handle
+from mlp.parallel.calls import Handle
+from mlp.parallel.communicator import Communicator
 
 
 class Buckets:

@@ -11,7 +11,8 @@ import numpy as np
 from mlp.arrays import Array
 from mlp.checks import InputError
 from mlp.network import Network
-from mlp.parallel.communicator import Communicator, CommunicatorError
+from mlp.parallel.calls import CommunicatorError
+from mlp.parallel.communicator import Communicator
 from mlp.parallel.slicing import slice_sizes, slices
 
 

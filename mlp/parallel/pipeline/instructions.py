@@ -131,10 +131,11 @@ class PipelineSchedule:
             if key not in everything or key in done or (done is backward and key not in forward):
                 raise InputError(f"schedule {self.name}: stage {stage} cannot do {work} there, or not again")
             done.add(key)
-        if forward != everything or backward not in (everything, set()):
-            missing = sorted(everything - (backward if forward == everything else forward))
-            what = "backward" if forward == everything else "forward"
-            raise InputError(f"schedule {self.name}: stage {stage} lacks {what} (chunk, microbatch) {missing}")
+        # No backward passes at all are fine: such a schedule evaluates.
+        for what, done in (("forward", forward), ("backward", backward or everything)):
+            if done != everything:
+                missing = sorted(everything - done)
+                raise InputError(f"schedule {self.name}: stage {stage} lacks {what} (chunk, microbatch) {missing}")
 
     def _with_messages(self, stage: int) -> tuple[Instruction | OptimizerStep, ...]:
         """The work, each pass between the message that it needs and the one that needs it."""

@@ -41,22 +41,24 @@ def balanced_cuts(costs: Sequence[float], parts: int, stages: int | None = None)
     if len(expensive) < parts:
         raise InputError(f"{parts} stages need as many layers with parameters, the network has {len(expensive)}")
     edges = [0, *expensive[1:], len(costs)]
-    total = [0.0, *accumulate(costs)]
-    # best[j]: the layers before edges[j] in k parts, as (cost of the most expensive part, cuts), for growing k.
-    best: dict[int, tuple[float, Cuts]] = {j: (total[edges[j]], ()) for j in range(1, len(edges))}
+    so_far = [0.0, *accumulate(costs)]
+    total = [so_far[edge] for edge in edges]
+    cuts = _cheapest_cuts(total, parts)
+    if stages is not None and stages < parts:
+        cuts = relieve_stages(cuts, total, stages)
+    return tuple(edges[cut] for cut in cuts)
+
+
+def _cheapest_cuts(total: Sequence[float], parts: int) -> Cuts:
+    """Where to cut so that the most expensive part is cheapest; ``total[i]`` is the cost of what lies before i."""
+    # best[j]: what lies before j in k parts, as (cost of the most expensive part, cuts), for growing k.
+    best: dict[int, tuple[float, Cuts]] = {j: (total[j], ()) for j in range(1, len(total))}
     for k in range(1, parts):
         best = {
-            j: min(
-                (max(most, total[edges[j]] - total[edges[i]]), (*cuts, i))
-                for i, (most, cuts) in best.items()
-                if i < j
-            )
-            for j in range(k + 1, len(edges))
+            j: min((max(most, total[j] - total[i]), (*cuts, i)) for i, (most, cuts) in best.items() if i < j)
+            for j in range(k + 1, len(total))
         }
-    _, cuts = best[len(edges) - 1]
-    if stages is not None and stages < parts:
-        cuts = relieve_stages(cuts, [total[edge] for edge in edges], stages)
-    return tuple(edges[cut] for cut in cuts)
+    return best[len(total) - 1][1]
 
 
 def relieve_stages(cuts: Cuts, total: Sequence[float], stages: int) -> Cuts:

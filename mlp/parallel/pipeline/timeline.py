@@ -137,13 +137,14 @@ def simulate(
         for stage in range(schedule.stages):
             run(stage)
         if done == before:
-            waiting = ", ".join(
-                f"stage {stage} in {schedule.instructions[stage][n]}"
-                for stage, n in enumerate(done)
-                if n < lengths[stage]
-            )
-            raise InputError(f"schedule {schedule.name} cannot be completed: {waiting} would wait for ever")
+            raise InputError(f"schedule {schedule.name} cannot be completed: {_waiting(schedule, done)} for ever")
     return Timeline(schedule.stages, tuple(intervals))
+
+
+def _waiting(schedule: PipelineSchedule, done: list[int]) -> str:
+    stages = enumerate(zip(schedule.instructions, done, strict=True))
+    waiting = [f"stage {i} in {instructions[n]}" for i, (instructions, n) in stages if n < len(instructions)]
+    return f"{', '.join(waiting)} would wait"
 
 
 def part_times(name: str, times: Times, schedule: PipelineSchedule) -> tuple[float, ...]:

@@ -27,13 +27,14 @@ from mlp.layers.containers import Sequential
 from mlp.losses import Loss
 from mlp.metrics import count_correct
 from mlp.network import Network
-from mlp.parallel.communicator import MAX_TAG, Communicator
+from mlp.parallel.communicator import Communicator
+from mlp.parallel.pipeline.checks import check_lengths, check_schedule
 from mlp.parallel.pipeline.chunk import Chunk
 from mlp.parallel.pipeline.instructions import PipelineSchedule
 from mlp.parallel.pipeline.run import Batch, BatchLoss, Run, Shapes
 from mlp.parallel.pipeline.schedules import forward_only
 from mlp.parallel.pipeline.stage import PipelineStage
-from mlp.parallel.pipeline.timeline import Interval, Timeline, simulate
+from mlp.parallel.pipeline.timeline import Interval, Timeline
 from mlp.solver.evaluation import Outcome
 
 
@@ -135,9 +136,7 @@ class Pipeline(PipelineStage):
         if accumulate and loss.is_mean and not summed:
             raise InputError("Pipeline: accumulate adds up gradients of sums over the samples: give summed=True")
         x = self._as_input(x)
-        for name, array in (("targets", targets), ("sample_weight", sample_weight)):
-            if array is not None and np.shape(array)[:1] != (len(x),):
-                raise InputError(f"Pipeline: {len(x)} samples need as many {name}, got shape {np.shape(array)}")
+        check_lengths(len(x), targets=targets, sample_weight=sample_weight)
         batch, scores = self._cut(x)
         whole = BatchLoss(loss, np.asarray(targets), sample_weight, scale, summed, self.schedule.microbatches)
         run = Run(self.communicator, self.schedule, self.chunks, batch, scores, whole)
@@ -153,9 +152,10 @@ class Pipeline(PipelineStage):
             self._is_stop_agreed = bool(asked)
             self._from_last_stage(scores)
             if whole.is_to_divide:
-                for g in (self.parameters.grad, run.input_gradient):
-                    if g is not None:
-                        g *= 1 / loss.weight if loss.weight else 0
+                share = 1 / loss.weight if loss.weight else 0
+                self.parameters.grad[...] *= share
+                if run.input_gradient is not None:
+                    run.input_gradient *= share
             if update is not None:
                 update()
 
@@ -236,18 +236,3 @@ class Pipeline(PipelineStage):
         if x.ndim < 1 or x.dtype.kind not in "fiub":
             raise InputError(f"Pipeline: a batch of real numbers is needed, got {x.dtype} of shape {x.shape}")
         return x.astype(self.dtype, copy=False)
-
-
-def check_schedule(schedule: PipelineSchedule, communicator: Communicator) -> PipelineSchedule:
-    """Raise ``InputError`` unless so many ranks can train by this schedule."""
-    where = f"Pipeline: schedule {schedule.name}"
-    if schedule.stages != communicator.size:
-        raise InputError(f"{where} is for {schedule.stages} stages, there are {communicator.size} ranks")
-    if not schedule.is_training:
-        raise InputError(f"{where} has no backward passes")
-    if 2 * schedule.parts * schedule.microbatches > MAX_TAG:
-        raise InputError(
-            f"{where} has {schedule.parts} parts and {schedule.microbatches} microbatches: too many to number"
-        )
-    simulate(schedule)  # can it be completed?
-    return schedule

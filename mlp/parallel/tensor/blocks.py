@@ -20,7 +20,8 @@ from mlp.arrays import Array
 from mlp.checks import InputError
 from mlp.initializers import zeros
 from mlp.layers.base import Layer, check_features
-from mlp.layers.blocks import Block, GatedMlp, Mlp
+from mlp.layers.blocks import Block, Mlp
+from mlp.layers.gated_blocks import GatedMlp
 from mlp.parallel.communicator import Communicator
 from mlp.parallel.tensor.layers import ColumnParallelLinear, RowParallelLinear, make_entry
 from mlp.parallel.tensor.shard import check_communicator, check_divisible, common_generator
