@@ -28,7 +28,7 @@ import mlp
 # A unit, a module or a room of mlp, imports from the tiers above it in this table and, where that leads in no
 # circle, from its own. Units that are only planned may stand here; every one that exists must.
 TIERS = [
-    {"checks", "arrays"},
+    {"checks", "arrays", "display"},
     {"buffers", "files", "registry"},
     {"functional", "initializers", "parameter"},
     {"layers", "losses", "optim", "data", "metrics", "gradcheck"},

@@ -126,6 +126,13 @@ class Dataset:
         held += ["sample weights"] if self.sample_weight is not None else []
         return f"Dataset({title}{', '.join(held)}, {self._rule()} ({self.stored.dtype}))"
 
+    def _repr_html_(self) -> str:
+        from mlp.data.strip import SHOWN, label_texts, show_samples
+
+        first = self[:SHOWN]
+        labels = label_texts(first.labels, self.classes, self.is_classification)
+        return show_samples(repr(self), first.inputs, labels, self.image_shape)
+
     def _rule(self) -> str:
         """How stored values become inputs, as one would write it."""
         x = "stored" if self.offset == 0 else f"(stored - {self.offset:g})".replace("- -", "+ ")

@@ -74,7 +74,7 @@ class LayerStatistics:
 
         return plot_layers(self)
 
-    def __str__(self) -> str:
+    def _cells(self) -> tuple[Cells, Cells]:
         layers: Cells = [("layer", "mean", "std", "min", "max", "zeros", "dead", "saturated", "rms dL/dy")]
         for row in (self.input, *self.layers):
             numbers = map(_number, (row.mean, row.std, row.min, row.max))
@@ -84,9 +84,18 @@ class LayerStatistics:
         for p in self.parameters:
             numbers = map(_number, (p.weight_norm, p.gradient_norm, p.ratio))
             parameters.append((p.name, *numbers, "yes" if p.finite else "NO"))
+        return layers, parameters
+
+    def __str__(self) -> str:
+        layers, parameters = self._cells()
         return f"loss {self.loss:.4g}\n\n{_table(layers)}\n\n{_table(parameters)}"
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        from mlp.display.html import join, line, table
+
+        return join([line(f"loss {self.loss:.4g}"), *(table(cells[0], cells[1:]) for cells in self._cells())])
 
 
 def _number(value: float | None) -> str:

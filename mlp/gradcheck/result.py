@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 # A deep network has dozens of arrays; the text shows the wrong ones and this many of the others.
 SHOWN = 6
+HEAD = ["array", "shape", "", "worst entry", "analytic", "numeric", "relative error", "noise floor", "checked"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,15 @@ class Comparison:
             text += f"; {self.kinks} at a kink, where any value between the one-sided slopes is right"
         return text
 
+    def cells(self) -> list[str]:
+        """The row of a table under ``HEAD``."""
+        verdict = "ok" if self.ok else f"WRONG in {self.failed}" if self.failed else "WRONG"
+        if self.index is None:
+            return [self.name, f"{self.shape}", verdict, "", "", "", "", "", "0"]
+        place = f"[{', '.join(map(str, self.index))}]" + f", {self.kinks} at a kink" * (self.kinks > 0)
+        values = [f"{self.analytic:.9g}", f"{self.numeric:.9g}", f"{self.relative_error:.1e}", f"{self.noise:.0e}"]
+        return [self.name, f"{self.shape}", verdict, place, *values, f"{self.checked} of {self.total}"]
+
 
 @dataclass(frozen=True, repr=False)
 class GradcheckResult:
@@ -72,6 +82,21 @@ class GradcheckResult:
         return "\n".join(lines)
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        from mlp.display.curves import GREEN, VERMILION
+        from mlp.display.html import join, line, styled, table
+
+        verdict = styled("✓ passed", f"color: {GREEN}") if self else styled("✗ FAILED", f"color: {VERMILION}")
+        rows = [c.cells() for c in sorted(self.comparisons, key=lambda c: c.ok)]
+        wrong = sum(not c.ok for c in self.comparisons)
+        left_out = max(len(rows) - wrong - SHOWN, 0)
+        parts = [line("gradient check of ", self.subject, ": ", styled(verdict, "font-weight: bold"))]
+        parts += [table(HEAD, rows[: wrong + SHOWN], left=4)]
+        parts += [line(f"and {left_out} more arrays: ok")] if left_out else []
+        parts += [line(styled("likely mistake: ", "font-weight: bold"), mistake) for mistake in self.mistakes]
+        parts += [line("convention: ", convention) for convention in self.conventions]
+        return join(parts)
 
     def assert_ok(self) -> None:
         """Do nothing if the check passed.

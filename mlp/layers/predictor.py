@@ -13,7 +13,7 @@ from mlp.checks import InputError, check_integer, plain_array
 from mlp.functional import class_probabilities, classify
 from mlp.layers.base import Layer
 from mlp.layers.containers import Hook, Sequential
-from mlp.layers.summary import Text, find_non_finite, summarize
+from mlp.layers.summary import Text, find_non_finite, summarize, summarize_as_html
 
 TASKS = ("classification", "regression", None)
 
@@ -115,6 +115,9 @@ class Predictor:
     def summary(self, batch_size: int | str = "N") -> Text:
         """A table of the layers with their output shapes and parameter counts; a shared parameter counts once."""
         return summarize(self.body, self.dtype, batch_size)
+
+    def _repr_html_(self) -> str:
+        return summarize_as_html(self.body, self.dtype)
 
     def _as_input(self, x: Any) -> Array:
         """x in the network's dtype: of a data set its inputs, of images (n, rows, columns) their pixels in rows."""

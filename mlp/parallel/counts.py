@@ -65,3 +65,14 @@ class Counts(dict[str, Count]):
         for name, count in sorted(self.items()):
             lines.append(f"{name:<16}{count.calls:>10,}{count.payload_bytes:>18,}{count.wire_bytes:>18,.0f}")
         return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        from mlp.display.html import table
+
+        rows = [
+            [name, f"{c.calls:,}", f"{c.payload_bytes:,}", f"{c.wire_bytes:,.0f}"]
+            for name, c in sorted(self.items())
+        ]
+        return table(["", "calls", "payload bytes", "wire bytes"], rows)

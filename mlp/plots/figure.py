@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from mlp.checks import InputError
+from mlp.display import curves
 from mlp.files import write_atomically
 
-# From Okabe and Ito's palette: told apart by colour-blind readers, and in grey print.
-BLUE, VERMILION, GREEN, BLACK = "#0072B2", "#D55E00", "#009E73", "#000000"
+BLUE, VERMILION, GREEN, BLACK = curves.BLUE, curves.VERMILION, curves.GREEN, "#000000"
 # Anchors of plasma, dark to light, without the yellow that vanishes on white paper.
 SEQUENCE = ("#0D0887", "#6A00A8", "#B12A90", "#E16462", "#FCA636")
 # matplotlib's backends that write files and show nothing.

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from mlp.checks import InputError
-from mlp.plots.figure import BLUE, GREEN, VERMILION, clean, epoch_axis, new_figure
+from mlp.display.curves import LINES
+from mlp.plots.figure import BLUE, VERMILION, clean, epoch_axis, new_figure
 from mlp.solver.history import History
 
-TRAIN, VALIDATION, TEST = BLUE, GREEN, VERMILION
-LINES = {"train": (TRAIN, "--"), "validation": (VALIDATION, "-."), "test": (TEST, "-")}
+TRAIN, VALIDATION, TEST = (LINES[name][0] for name in ("train", "validation", "test"))
 
 
 def plot_history(history: History) -> Any:

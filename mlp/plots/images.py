@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from mlp.arrays import Array
 from mlp.checks import InputError, check_integer, plain_array
 from mlp.data import Dataset
+from mlp.data.strip import label_texts
 from mlp.plots.figure import new_grid
 
 
@@ -23,8 +24,8 @@ def plot_images(
     ``images`` are (n, rows, columns), one image (rows, columns), or a data set with an ``image_shape``, whose
     titles are its labels, by name if they have names. No more than the first ``limit`` are shown.
     """
-    if isinstance(images, Dataset):
-        titles = _labels(images[:limit]) if titles is None else titles
+    if isinstance(images, Dataset) and titles is None and images.is_classification:
+        titles = label_texts(images.labels[:limit], images.classes, is_classification=True)
     pictures = _as_images(images, limit)
     columns = min(check_integer("plot_images: columns", columns, 1), len(pictures))
     rows = math.ceil(len(pictures) / columns)
@@ -56,11 +57,3 @@ def _as_images(images: ArrayLike | Dataset, limit: int) -> Array:
             f"{pictures.shape}; rows of a data set become images by x.reshape(-1, 28, 28)"
         )
     return pictures[:limit]
-
-
-def _labels(data: Dataset) -> list[str] | None:
-    """What each sample shows, or None for a regression."""
-    if not data.is_classification:
-        return None
-    classes = data.labels.argmax(axis=1) if data.soft_labels else data.labels
-    return [data.classes[k] if data.classes else str(k) for k in classes]

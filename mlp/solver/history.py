@@ -54,6 +54,22 @@ class History:
             for line in [names, *cells]
         )
 
+    def _repr_html_(self) -> str:
+        from mlp.display.curves import LINES, chart
+        from mlp.display.html import join, line, table
+
+        if not self.rows:
+            return line(repr(self))
+        panels = []
+        for quantity in ("loss", "accuracy"):
+            lines = {part: self[f"{part}_{quantity}"] for part in LINES if f"{part}_{quantity}" in self.columns}
+            if lines:
+                panels.append(chart(f"{quantity} by epoch", np.arange(1, len(self) + 1), lines))
+        last = {name: _show(value) for name, value in self.rows[-1].items()}
+        count = "1 epoch" if len(self) == 1 else f"{len(self)} epochs"
+        row = table(list(last), [list(last.values())], left=0)
+        return join([line(f"History of {count}, the last:"), row, line(*panels)])
+
     def plot(self) -> Any:
         """Draw loss and accuracy against the epoch; returns the matplotlib figure. Needs matplotlib."""
         from mlp.plots import plot_history

@@ -15,7 +15,7 @@ from mlp.metrics.inputs import Floats, as_binary, check_probabilities, real_arra
 BINS = ("width", "mass")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ReliabilityBins:
     """M bins of confidence. What a reliability diagram shows, and what ECE, MCE and ACE sum up.
 
@@ -49,6 +49,29 @@ class ReliabilityBins:
     def average_error(self) -> float:
         """ACE = 1/M' sum_m |acc_m - conf_m| over the M' bins that are not empty."""
         return float(np.nanmean(self.gaps))
+
+    def _rows(self) -> list[list[str]]:
+        bins = zip(
+            self.edges[:-1], self.edges[1:], self.counts, self.confidence, self.accuracy, self.gaps, strict=True
+        )
+        rows = [
+            [f"{low:.3f} to {high:.3f}", f"{n}", *(f"{v:.4f}" if n else "" for v in values)]
+            for low, high, n, *values in bins
+        ]
+        sums = {"ECE": self.expected_error, "MCE": self.maximum_error, "ACE": self.average_error}
+        head = ["bin", "samples", "confidence", "accuracy", "gap"]
+        return [head, *rows, *([name, "", "", "", f"{error:.4f}"] for name, error in sums.items())]
+
+    def __str__(self) -> str:
+        return "\n".join("".join(f"{cell:>16}" for cell in row) for row in self._rows())
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        from mlp.display.html import table
+
+        head, *rows = self._rows()
+        return table(head, rows, foot=3)
 
 
 def reliability_bins(
