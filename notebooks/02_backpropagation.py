@@ -257,7 +257,9 @@ print(f"loss: ours {ours:.12f}, the library's {theirs:.12f}")
 assert np.isclose(ours, theirs, rtol=1e-12)
 for parameter, gradient in zip(network.parameters, gradients, strict=True):
     assert np.allclose(parameter.grad, gradient, rtol=1e-9, atol=1e-14)
-    print(f"{parameter.name:9} {parameter.shape!s:10} largest difference {abs(parameter.grad - gradient).max():.0e}")
+    print(
+        f"{parameter.name:9} {parameter.shape!s:10} largest difference {abs(parameter.grad - gradient).max():.0e}"
+    )
 
 # %% [markdown]
 # ## Training with nothing but this

@@ -5,8 +5,9 @@
     python scripts/make_notebooks.py --execute 05      write, then run lesson 5 from top to bottom
     python scripts/make_notebooks.py --output lessons  write, then run all; copies with outputs go into lessons/
 
-A lesson passes if each of its cells runs, asserts what it claims, writes nothing on stderr, and all of them are
-done within --limit seconds. It runs in a new kernel, in an empty folder, with one thread.
+A lesson passes if each of its cells runs, asserts what it claims, writes nothing on stderr and shows no address of
+an object, and if all of them are done within --limit seconds. It runs in a new kernel, in an empty folder, with one
+thread.
 """
 
 from __future__ import annotations
@@ -119,6 +120,10 @@ def _run(client: Any, cell: Any, index: int, where: str) -> None:
     for output in cell.get("outputs", ()):
         if output.output_type == "stream" and output.name == "stderr":
             raise LessonFailed(f"{where} writes on stderr: {output.text}")
+        if " at 0x" in output.get("data", {}).get("text/plain", ""):
+            raise LessonFailed(
+                f"{where} shows {output.data['text/plain']}, an address, which tells nobody anything"
+            )
 
 
 def run_lessons(lessons: Sequence[Path], out: Path | None, **options: Any) -> Iterator[str]:

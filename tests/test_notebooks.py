@@ -127,6 +127,7 @@ class TestRunning:
         [
             ("assert 1 == 2, 'as claimed'", "cell 1: .*as claimed"),
             ("import warnings\nwarnings.warn('careful')", "cell 1 writes on stderr: .*careful"),
+            ("object()", "cell 1 shows <object object at 0x.*>, an address"),
             ("while True: pass", "cell 1: the time is over"),
         ],
     )
