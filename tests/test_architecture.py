@@ -40,7 +40,7 @@ TIERS = [
     {"diagnosis"},
     {"mlp"},  # mlp/__init__.py, the names that users import; from here on they are put to use
     {"run"},
-    {"bridges", "studies", "grading"},
+    {"bridges", "demo", "studies", "grading"},
     {"scripts"},
 ]
 TIER = {unit: i for i, tier in enumerate(TIERS) for unit in tier}
