@@ -64,7 +64,19 @@ class TestALesson:
         assert packages - {"mlp", "numpy", "matplotlib", "tqdm", "yaml"} <= STANDARD, "no module hidden away"
 
 
-STANDARD = {"copy", "functools", "io", "itertools", "math", "os", "pathlib", "tempfile", "threading", "time"}
+STANDARD = {
+    "copy",
+    "functools",
+    "io",
+    "itertools",
+    "math",
+    "os",
+    "pathlib",
+    "tempfile",
+    "threading",
+    "time",
+    "warnings",
+}
 
 
 def write_lesson(folder: Path, *cells: str) -> Path:
@@ -127,7 +139,7 @@ class TestRunning:
         [
             ("assert 1 == 2, 'as claimed'", "cell 1: .*as claimed"),
             ("import warnings\nwarnings.warn('careful')", "cell 1 writes on stderr: .*careful"),
-            ("object()", "cell 1 shows <object object at 0x.*>, an address"),
+            ("object()", "cell 1 shows <object at 0x.*>, an address"),
             ("while True: pass", "cell 1: the time is over"),
         ],
     )
