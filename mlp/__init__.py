@@ -62,6 +62,7 @@ from mlp.losses import (
 from mlp.network import Network
 from mlp.optim import SGD, AdaGrad, Adam, AdamW, RMSProp
 from mlp.parameter import Parameter
+from mlp.registry import nearest
 from mlp.solver import Solver
 from mlp.solver.callbacks import Callback, EarlyStopping, Progress
 from mlp.solver.checkpoint import load, save
@@ -109,7 +110,9 @@ def __getattr__(name: str) -> Any:
     meant = [known for known in __all__ if known.lower() == name.lower() and known != name]
     if len(meant) == 1 and not name.islower():
         return globals()[meant[0]]
-    raise AttributeError(f"module 'mlp' has no attribute {name!r}")
+    near = nearest(name, __all__)
+    hint = f"; did you mean {near}?" if near and not name.startswith("_") else ""
+    raise AttributeError(f"module 'mlp' has no attribute {name!r}{hint}")
 
 
 def __dir__() -> list[str]:

@@ -35,9 +35,10 @@ def check_dtype(dtype: DTypeLike) -> np.dtype[Any]:
 
 def check_number(name: str, value: object, low: float, high: float = math.inf) -> float:
     """``value`` as a float. Raises ``InputError`` unless it is a finite number from low to high."""
-    if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool):
+    given = value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
+    if isinstance(given, int | float | np.integer | np.floating) and not isinstance(given, bool):
         with contextlib.suppress(OverflowError):  # a huge integer has no float
-            number = float(value)
+            number = float(given)
             if low <= number <= high and math.isfinite(number):
                 return number
     accepted = f" >= {low:g}" if high == math.inf else f" from {low:g} to {high:g}"
@@ -60,6 +61,25 @@ def check_integer(name: str, value: object, low: int) -> int:
     if isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= low:
         return int(value)
     raise InputError(f"{name} must be an integer of at least {low}, got {value!r}")
+
+
+def check_flag(name: str, value: object) -> bool:
+    """``value`` as a bool. Raises ``InputError`` for a text, for example: "False" would count as true."""
+    if isinstance(value, bool | np.bool_) or (isinstance(value, int | np.integer) and value in (0, 1)):
+        return bool(value)
+    raise InputError(f"{name} must be True or False, got {value!r}")
+
+
+def check_rng(rng: object) -> np.random.Generator:
+    """The generator with this seed; a Generator itself; for None one that nobody can repeat.
+
+    Raises ``InputError`` for anything else.
+    """
+    try:
+        return np.random.default_rng(rng)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        accepted = "a seed (an integer of at least 0) or a numpy.random.Generator"
+        raise InputError(f"rng must be {accepted}, got {rng!r}") from None
 
 
 def plain_array(name: str, values: Any) -> NDArray[Any]:

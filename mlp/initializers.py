@@ -34,6 +34,11 @@ Weights = NDArray[np.float64]
 Initializer = Callable[[tuple[int, ...], np.random.Generator], Weights]
 
 INITIALIZERS: Registry[Initializer] = Registry("initializer")
+INITIALIZERS.synonyms |= {
+    f"{theirs}_{kind}": f"{ours}_{kind}"
+    for theirs, ours in (("kaiming", "he"), ("glorot", "xavier"))
+    for kind in ("normal", "uniform")
+}
 
 # Name of an activation -> name of the initializer for the weights before it; register_activation writes it down.
 # He for all that resemble ReLU: of a gradient's square, for normal inputs, ReLU passes back 0.50, GeLU 0.46,

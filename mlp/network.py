@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from mlp.arrays import Array
-from mlp.checks import check_dtype, check_state
+from mlp.checks import check_dtype, check_rng, check_state
 from mlp.initializers import Initializer
 from mlp.layers.assembly import (
     check_places,
@@ -73,7 +73,7 @@ class Network(Predictor):
         convert_statistics(self.body, self.dtype)
         choose_initializers(self.body, init)
         if rng is not None or init is not None:
-            self.body.reset_parameters(np.random.default_rng(rng))
+            self.body.reset_parameters(check_rng(rng))
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -152,7 +152,6 @@ class Network(Predictor):
         """Loss and scores of a batch, with the gradients of all parameters left in ``grad``.
 
         The same as ``zero_grad``, ``forward``, ``loss`` and ``backward``, in training mode.
-
         ``accumulate`` adds to the gradients that are there. ``summed`` makes them those of the sum over the samples
         where the loss is a mean, so that several batches add up; ``scale`` multiplies them. The loss stays as is.
         """

@@ -36,11 +36,7 @@ class Parameter:
     def _take_values(self, values: Array) -> None:
         self._copy_into(self._data, values)
 
-    data = property(
-        attrgetter("_data"),
-        _take_values,
-        doc="The values; assigning copies into the existing memory, so views stay valid.",
-    )
+    data = property(attrgetter("_data"), _take_values, doc="The values; assigning copies, so views stay valid.")
 
     @property
     def grad(self) -> Array:
@@ -178,6 +174,10 @@ class ParameterVector:
     @classmethod
     def of(cls, parameters: ParameterVector | Iterable[Parameter]) -> ParameterVector:
         """``parameters`` if it is a vector already, else a new vector that the parameters move into."""
+        if not isinstance(parameters, ParameterVector):
+            parameters = getattr(parameters, "parameters", parameters)  # of a network
+        if isinstance(parameters, dict):  # of a layer
+            parameters = parameters.values()
         return parameters if isinstance(parameters, ParameterVector) else cls(parameters)
 
     @property

@@ -24,12 +24,13 @@ class Registry(dict[str, Callable[..., Part]]):
 
         LOSSES.make("ce", label_smoothing=0.1)
 
-    ``kind`` is what messages call such a part.
+    ``kind`` is what messages call such a part. ``synonyms`` are other names, as other libraries have them.
     """
 
     def __init__(self, kind: str, known: Mapping[str, Callable[..., Part]] | None = None) -> None:
         super().__init__(known or {})
         self.kind = kind
+        self.synonyms: dict[str, str] = {}
 
     def register(self, *names: str) -> Callable[[Maker], Maker]:
         """Decorator that adds a class or function under these names, instead of any that had them."""
@@ -42,7 +43,8 @@ class Registry(dict[str, Callable[..., Part]]):
 
     def known(self, name: str) -> str:
         """The spelling under which ``name`` is registered. Raises ``InputError`` if it is not."""
-        return known_name(self.kind, name, self)
+        meant = self.synonyms.get(name.lower(), name) if isinstance(name, str) else name
+        return known_name(self.kind, meant, self)
 
     def options(self, name: str) -> frozenset[str]:
         """The names of the arguments that make the part: what it can be told is a fact of its own."""
@@ -107,7 +109,8 @@ def also_called(**habits: str) -> Callable[[Maker], Maker]:
                     names = [name for name in parameters if name != "self"]
                     near = nearest(option, names)
                     hint = f"did you mean {near}?" if near else f"there are: {', '.join(names)}"
-                    raise InputError(f"{type(self).__name__} has no option {option!r}; {hint}")
+                    name = "" if function.__name__ == "__init__" else f".{function.__name__}"
+                    raise InputError(f"{type(self).__name__}{name} has no option {option!r}; {hint}")
             return function(self, *arguments, **options)
 
         return cast(Maker, call)

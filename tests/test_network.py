@@ -70,9 +70,9 @@ class TestConstruction:
         [
             ([], "at least one layer"),
             ([ReLU(), GeLU()], "at least one layer with weights"),
-            ([Linear(6, 5), "ReLU"], "argument 1 must be a layer, got 'ReLU'"),
-            ([Linear(6, 5), ReLU], "argument 1 must be a layer, got <class"),
-            ([[Linear(6, 5)]], r"argument 0 must be a layer, got \[Linear\(6, 5\)\]"),
+            ([Linear(6, 5), "nothing"], "unknown activation 'nothing'"),
+            ([Linear(6, 5), Linear], "argument 1 must be a layer, such as .*, got <class"),
+            ([[Linear(6, 5)], ReLU()], r"argument 0 must be a layer, such as .*, got \[Linear\(6, 5\)\]"),
             ([Linear(6, 5), Linear(4, 3)], r"layer 1 Linear\(4, 3\) expects 4 features, but receives 5"),
             ([Linear(6, 5), ReLU(), Sigmoid(), Linear(6, 3)], "layer 3 .* expects 6 features, but receives 5"),
             ([Linear(6, 5), Linear(5, 4, dtype=np.float64)], "differ in dtype: float32, float64"),

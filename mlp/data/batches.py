@@ -34,7 +34,9 @@ class Batches:
         self.batch_size = check_integer("batch_size", batch_size, 1)
         if batch_size > len(dataset):
             name = f" of {dataset.name}" if dataset.name else ""
-            raise InputError(f"batch_size {batch_size} is larger than the {len(dataset)} samples{name}")
+            raise InputError(
+                f"batch_size {batch_size} is larger than the {len(dataset)} samples{name}; batch_size=None: all"
+            )
         self.dataset = dataset
         self.dtype = check_dtype(dtype)
         self.sample_weight: Array | None = None

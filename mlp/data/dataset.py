@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from mlp.arrays import Array
-from mlp.checks import InputError, check_dtype, check_number
-from mlp.data.labels import check_finite, check_weights, read_labels, real_array, renumber
+from mlp.checks import InputError, check_dtype, check_flag, check_number
+from mlp.data.class_names import check_class_names, renumber
+from mlp.data.labels import check_finite, check_weights, read_labels, real_array
 from mlp.data.splits import class_of, split_at_random, split_by_class
 
 SHOWN_CLASSES = 10  # as many names of classes fit into one line
@@ -92,7 +93,7 @@ class Dataset:
             raise InputError(f"{where}: scale is 0, which would erase the inputs; give another number")
 
         self.labels, self.num_classes, self.classes, self.is_classification = read_labels(
-            labels, len(self), num_classes, classes, soft_labels, where
+            labels, len(self), num_classes, classes, check_flag(f"{where}: soft_labels", soft_labels), where
         )
         self.soft_labels = soft_labels
         self.sample_weight = None if sample_weight is None else check_weights(sample_weight, len(self), where)
@@ -208,7 +209,7 @@ class Dataset:
         Labels that are mere numbers keep them, and get these names. Raises ``InputError`` for a name that is none
         of ``classes``, and for a regression.
         """
-        names, where = tuple(classes), self._where
+        where, names = self._where, check_class_names(classes, None, self._where)
         if not self.is_classification:
             raise InputError(f"{where}: classes {', '.join(names)}, but the labels are the targets of a regression")
         labels = self.labels if self.classes is None else renumber(self.labels, self.classes, names, where)

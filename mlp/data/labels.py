@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from mlp.arrays import Array
 from mlp.checks import InputError, check_dtype, check_integer, check_number, plain_array
+from mlp.data.class_names import ClassNames, check_class_names, encode
 from mlp.functional import check_labels, find_no_distribution, is_whole, one_hot
 
 
@@ -31,7 +32,7 @@ def read_labels(
     where: str,
 ) -> Labels:
     """Labels of any accepted kind in the form that a data set keeps; see ``Dataset`` for the kinds."""
-    names = None if classes is None else _class_names(classes, num_classes, where)
+    names = None if classes is None else check_class_names(classes, num_classes, where)
     number = num_classes if names is None else len(names)
     values = _label_array(labels, samples, where)
     if soft:
@@ -39,7 +40,7 @@ def read_labels(
         return Labels(rows, rows.shape[1], names, True)
     values = _one_each(values, where)
     if values.dtype.kind == "U" and values.ndim == 1:
-        names = names or _class_names(np.unique(values).tolist(), num_classes, where)
+        names = names or ClassNames(check_class_names(np.unique(values).tolist(), num_classes, where))
         return Labels(encode(values, names, where), len(names), names, True)
     if number is not None and values.ndim == 1 and is_whole(values):
         values = values.astype(np.intp)
@@ -53,6 +54,8 @@ def read_labels(
 
 def _label_array(labels: ArrayLike, samples: int, where: str) -> Array:
     values = plain_array(f"{where}: labels", labels)
+    if values.dtype.kind == "S":
+        values = np.char.decode(values, "utf-8")
     if values.dtype.kind not in "buifU":
         raise InputError(f"{where}: labels must be integers, names or real numbers, got dtype {values.dtype}")
     if values.ndim == 0 or len(values) != samples:
@@ -91,38 +94,6 @@ def _targets(values: Array, where: str) -> Array:
     return values[:, np.newaxis]
 
 
-def encode(names: Array, classes: tuple[str, ...], where: str) -> NDArray[np.intp]:
-    """The number of each name in ``classes``. Raises ``InputError`` for a name that is none of them."""
-    found, indices = np.unique(names, return_inverse=True)
-    place = {name: i for i, name in enumerate(classes)}
-    unknown = [name for name in found.tolist() if name not in place]
-    if unknown:
-        raise InputError(f"{where}: label {unknown[0]!r} is none of the classes {', '.join(classes)}")
-    of_found = np.array([place[name] for name in found.tolist()], dtype=np.intp)
-    return of_found[indices]
-
-
-def renumber(labels: Array, old: tuple[str, ...], new: tuple[str, ...], where: str) -> Array:
-    """Labels numbered as in ``new`` that were numbered as in ``old``: classes (n,), or distributions (n, K)."""
-    if old == new:
-        return labels
-    if labels.ndim == 1:
-        return encode(np.array(old)[labels], new, where)
-    used = np.flatnonzero(labels.any(axis=0))
-    rows = np.zeros((len(labels), len(new)), labels.dtype)
-    rows[:, encode(np.array(old)[used], new, where)] = labels[:, used]
-    return rows
-
-
-def _class_names(classes: Sequence[str], num_classes: int | None, where: str) -> tuple[str, ...]:
-    names = tuple(classes)
-    if not names or not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
-        raise InputError(f"{where}: classes must be different names, got {classes!r}")
-    if num_classes not in (None, len(names)):
-        raise InputError(f"{where}: num_classes {num_classes!r}, but there are {len(names)} class names")
-    return tuple(map(str, names))
-
-
 def _class_labels(labels: Array, num_classes: int | None, where: str) -> tuple[Array, int]:
     if labels.ndim != 1:
         raise InputError(f"{where}: integer labels must have shape (n,), got shape {labels.shape}")
@@ -133,6 +104,12 @@ def _class_labels(labels: Array, num_classes: int | None, where: str) -> tuple[A
     if wrong.size:
         raise InputError(
             f"{where}: labels must lie in 0..{classes - 1}, sample {wrong[0]} has label {labels[wrong[0]]}"
+            + ("; labels -1 and 1 are given as (labels + 1) // 2" if set(labels.tolist()) == {-1, 1} else "")
+            + (
+                "; the targets of a regression are floats: labels.astype(float)[:, None]"
+                if labels.min() < 0
+                else ""
+            )
         )
     return labels.astype(np.intp, copy=False), int(classes)
 

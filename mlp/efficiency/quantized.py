@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from mlp.arrays import Array
-from mlp.checks import InputError, check_dtype, check_integer
+from mlp.checks import InputError, check_dtype, check_flag, check_integer
 from mlp.layers.base import Layer, check_features
 from mlp.layers.linear import Linear
 from mlp.parameter import Parameter
@@ -45,6 +45,7 @@ class QuantizedLinear(Layer):
         self.out_features = check_integer("QuantizedLinear: out_features", out_features, 1)
         self.integers = np.zeros((in_features, out_features), np.int8)
         self.scale = Parameter(np.ones(out_features, dtype), "scale")
+        bias = check_flag("QuantizedLinear: bias", bias)
         self.bias = Parameter(np.zeros(out_features, dtype), "bias") if bias else None
 
     @classmethod

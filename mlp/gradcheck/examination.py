@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from mlp.arrays import Array
-from mlp.checks import InputError
+from mlp.checks import InputError, check_rng
 from mlp.gradcheck.behaviour import find_misbehaviour
 from mlp.gradcheck.calls import Pass, owned, run
 from mlp.gradcheck.checker import Checker
@@ -56,7 +56,7 @@ def examine(
         raise InputError(f"rtol must lie between 0 and 1, got {rtol}")
     if max_entries < 1:
         raise InputError(f"max_entries must be at least 1, got {max_entries}")
-    generator = np.random.default_rng(rng)
+    generator = check_rng(rng)
     comparisons: list[Comparison] = []
     mistakes: list[str] = []
     conventions: list[str] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,18 @@ def _check_arrays(layer: Layer, where: str) -> None:
                 f"Parameter(array); of what is to stay as it is, in the class, constant_names = ({name!r},); what "
                 "forward remembers belongs into self.saved"
             )
+
+
+def check_parameters(body: Layer, own: Sequence[Parameter]) -> None:
+    """Raise ``InputError`` if a parameter of a network was replaced since it was made: nothing would train it."""
+    now, known = body.parameters(), set(map(id, own))
+    strange = [name for name, p in now.items() if id(p) not in known]
+    lost = sorted({p.name for p in own} - {p.name for p in now.values()})
+    for name in [*strange, *lost]:
+        raise InputError(
+            f"Network: {name} is not the parameter that it was made with, so that no optimizer moves it; to change "
+            f"values, write network.parameters[{name!r}].data[...] = values, or make a new Network of the layers"
+        )
 
 
 def find_widths(body: Sequential, dtype: np.dtype[Any]) -> None:

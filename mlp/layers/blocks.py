@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from mlp.arrays import Array
-from mlp.checks import InputError, check_integer
+from mlp.checks import InputError, check_flag, check_integer, check_rng
 from mlp.initializers import Initializer, zeros
 from mlp.layers.activations import make_activation
 from mlp.layers.base import Layer, check_upstream
@@ -36,7 +36,7 @@ class Block(Container):
         self.hidden_features = check_integer(f"{self.name}: hidden_features", hidden, 1)
         out = in_features if out_features is None else out_features
         self.out_features = check_integer(f"{self.name}: out_features", out, 1)
-        self.return_residual = return_residual
+        self.return_residual = check_flag(f"{self.name}: return_residual", return_residual)
 
     def make_activation(self, activation: str | Layer) -> Layer:
         """The activation that was given by its name or as a layer."""
@@ -107,7 +107,7 @@ class Mlp(Block):
     ) -> None:
         super().__init__(in_features, hidden_features, out_features, return_residual)
         options: dict[str, Any] = {"weight_init": weight_init, "bias_init": bias_init, "dtype": dtype}
-        rng = np.random.default_rng(rng)
+        rng = check_rng(rng)
         self.fc1 = Linear(self.in_features, self.hidden_features, bias=bias1, rng=rng, **options)
         self.activation = self.make_activation(activation)
         self.fc2 = Linear(self.hidden_features, self.out_features, bias=bias2, rng=rng, **options)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from itertools import repeat
 from typing import Any, Self, overload
 
 from mlp.arrays import Array
 from mlp.checks import InputError
+from mlp.layers.activations.registry import make_activation
 from mlp.layers.base import Layer
 
 Hook = Callable[[Layer, Array], None]
@@ -46,7 +48,8 @@ class Sequential(Container):
     The chain rule is all there is to it: dL/dx_i = f_i.backward(dL/dx_(i+1)).
 
     The same layer given twice is one layer in two places: the second is ``layer.tied()``, with the same
-    parameters, whose gradient is the sum over both places.
+    parameters, whose gradient is the sum over both places. Layers may come as one list, and an activation as its
+    class or name: ``ReLU`` or ``"relu"``.
 
     A hook in ``forward_hooks`` is called as hook(layer, y) after each layer, one in ``backward_hooks`` as
     hook(layer, dL/dy) before it goes backward: to look, not to change.
@@ -59,17 +62,23 @@ class Sequential(Container):
         super().__init__()
         self.forward_hooks: list[Hook] = []
         self.backward_hooks: list[Hook] = []
+        if len(layers) == 1 and isinstance(layers[0], list | tuple):
+            layers = tuple(layers[0])
         self.layers = tuple(self._add(layers))
         self.in_features, self.out_features = self._check_widths()
         # Below the first layer with parameters nobody needs a gradient, unless it is asked for.
-        learning = [i for i, layer in enumerate(layers) if layer.parameters()]
-        self._first_to_learn = learning[0] if learning else len(layers)
+        learning = [i for i, layer in enumerate(self.layers) if layer.parameters()]
+        self._first_to_learn = learning[0] if learning else len(self.layers)
 
     def _add(self, layers: tuple[Layer, ...]) -> Iterator[Layer]:
         seen: set[int] = set()
-        for i, layer in enumerate(layers):
-            if not isinstance(layer, Layer):
-                raise InputError(f"{type(self).__name__}: argument {i} must be a layer, got {layer!r}")
+        for i, given in enumerate(layers):
+            layer = as_layer(given)
+            if layer is None:
+                raise InputError(
+                    f"{type(self).__name__}: argument {i} must be a layer, such as ReLU() or Linear(4, 2), "
+                    f"got {given!r}"
+                )
             yield layer.tied() if id(layer) in seen else layer
             seen.add(id(layer))
 
@@ -142,6 +151,16 @@ class Sequential(Container):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(map(repr, self.layers))})"
+
+
+def as_layer(given: Any) -> Layer | None:
+    """A layer itself; the one that a class makes without arguments, or that an activation's name stands for."""
+    if isinstance(given, type) and issubclass(given, Layer):
+        needed = [p for p in inspect.signature(given).parameters.values() if p.default is p.empty]
+        return given() if all(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in needed) else None
+    if isinstance(given, str):
+        return make_activation(given)
+    return given if isinstance(given, Layer) else None
 
 
 class Residual(Container):

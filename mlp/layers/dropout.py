@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mlp.arrays import Array
-from mlp.checks import InputError, check_number, short
+from mlp.checks import InputError, check_number, check_rng, short
 from mlp.layers.base import Layer, check_upstream
 
 
@@ -31,7 +31,7 @@ class Dropout(Layer):
         self.p = check_number("Dropout: p", p, 0, 1)
         if self.p == 1:
             raise InputError(f"Dropout: p must be below 1, got {p!r}: nothing would be left")
-        self.rng = np.random.default_rng(rng)
+        self.rng = check_rng(rng)
 
     def reset_parameters(self, rng: np.random.Generator) -> None:
         self.rng = rng.spawn(1)[0]

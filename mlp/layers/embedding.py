@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from mlp.arrays import Array
-from mlp.checks import InputError, check_dtype, check_integer
+from mlp.checks import InputError, check_dtype, check_integer, check_rng
 from mlp.initializers import Initializer, normal
 from mlp.layers.base import Layer, check_features, check_upstream
 from mlp.layers.containers import Container
@@ -46,7 +46,7 @@ class Embedding(Layer):
         self.out_features = self.embedding_dim
         self.weight_init = weight_init or normal(1.0)
         self.weight = Parameter(np.empty((num_embeddings, embedding_dim), check_dtype(dtype)), "weight")
-        self.reset_parameters(np.random.default_rng(rng))
+        self.reset_parameters(check_rng(rng))
 
     def reset_parameters(self, rng: np.random.Generator) -> None:
         self.weight.data = self.weight_init(self.weight.shape, rng)

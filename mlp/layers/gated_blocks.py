@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from mlp.arrays import Array
-from mlp.checks import InputError, check_integer
+from mlp.checks import InputError, check_integer, check_rng
 from mlp.initializers import Initializer, zeros
 from mlp.layers.base import Layer
 from mlp.layers.blocks import Block
@@ -68,7 +68,7 @@ class GatedMlp(Block):
         super().__init__(in_features, width, out_features, return_residual)
         self.multiple_of = multiple_of
         options: dict[str, Any] = {"weight_init": weight_init, "bias_init": bias_init, "dtype": dtype}
-        rng = np.random.default_rng(rng)
+        rng = check_rng(rng)
         self.value = Linear(self.in_features, self.hidden_features, bias=bias1, rng=rng, **options)
         self.gate = Linear(self.in_features, self.hidden_features, bias=bias1, rng=rng, **options)
         self.activation = self.make_activation(activation)

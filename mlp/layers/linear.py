@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from mlp.arrays import Array
-from mlp.checks import check_dtype, check_integer
+from mlp.checks import check_dtype, check_flag, check_integer, check_rng
 from mlp.initializers import Initializer, he_normal, zeros
 from mlp.layers.base import Layer, check_features
 from mlp.parameter import Parameter
@@ -48,8 +48,8 @@ class Linear(Layer):
         self.weight_init = weight_init
         self.bias_init = bias_init
         self.weight = Parameter(np.empty((in_features, out_features), dtype), "weight")
-        self.bias = Parameter(np.empty(out_features, dtype), "bias") if bias else None
-        self.reset_parameters(np.random.default_rng(rng))
+        self.bias = Parameter(np.empty(out_features, dtype), "bias") if check_flag("Linear: bias", bias) else None
+        self.reset_parameters(check_rng(rng))
 
     def reset_parameters(self, rng: np.random.Generator) -> None:
         draw = self.weight_init or he_normal()

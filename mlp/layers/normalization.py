@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from mlp.arrays import Array
-from mlp.checks import check_dtype, check_integer, check_number, short
+from mlp.checks import check_dtype, check_flag, check_integer, check_number, short
 from mlp.layers.base import Layer, check_features, check_upstream
 from mlp.parameter import Parameter
 
@@ -23,6 +23,7 @@ class Normalization(Layer):
         dtype = check_dtype(dtype)
         self.in_features = self.out_features = check_integer(f"{kind}: num_features", num_features, 1)
         self.eps = check_number(f"{kind}: eps", eps, 0)
+        affine, bias = check_flag(f"{kind}: affine", affine), check_flag(f"{kind}: bias", bias)
         self.weight = Parameter(np.ones(num_features, dtype), "weight") if affine else None
         self.bias = Parameter(np.zeros(num_features, dtype), "bias") if affine and bias else None
 

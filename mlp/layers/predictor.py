@@ -15,6 +15,28 @@ from mlp.layers.base import Layer
 from mlp.layers.containers import Hook, Sequential
 from mlp.layers.summary import Text, find_non_finite, summarize, summarize_as_html
 
+# What other libraries' models have: {there: what to write here}.
+ELSEWHERE = {
+    "fit": "mlp.Solver(network, loss, optimizer, epochs=10).fit((x, y))",
+    "compile": "mlp.Solver(network, loss, optimizer)",
+    "evaluate": "mlp.evaluate(network, loss, (x, y))",
+    "score": "mlp.evaluate(network, loss, (x, y))",
+    "add": "mlp.Network(*network.layers, layer)",
+    "append": "mlp.Network(*network.layers, layer)",
+    "to": "network.astype(np.float64) for another dtype; all is computed on the processor",
+    "cuda": "nothing: all is computed on the processor",
+    "weights": "network.parameters",
+    "coefs_": "network.parameters",
+    "get_weights": "network.state_dict()",
+    "set_weights": "network.load_state_dict(state)",
+    "save": "mlp.save(network, path)",
+    "save_weights": "mlp.save(network, path)",
+    "load": "mlp.load(path)",
+    "load_weights": "mlp.load(network, path)",
+    "named_parameters": "{p.name: p.data for p in network.parameters}",
+    "modules": "network.layers",
+    "requires_grad_": "network.freeze() or network.unfreeze()",
+}
 TASKS = ("classification", "regression", None)
 
 
@@ -27,6 +49,10 @@ class Predictor:
     out_features: int | None
     _task: str | None
     _classes: tuple[str, ...] | None
+
+    def __getattr__(self, name: str) -> Any:
+        hint = f"; write {ELSEWHERE[name]}" if name in ELSEWHERE else ""
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}{hint}", name=name, obj=self)
 
     @property
     def task(self) -> str | None:
@@ -46,7 +72,8 @@ class Predictor:
 
     @classes.setter
     def classes(self, classes: Sequence[str] | None) -> None:
-        self._classes = None if classes is None else tuple(map(str, classes))
+        # A tuple as it is: one that a data set made of names is of a kind of its own.
+        self._classes = classes if classes is None or isinstance(classes, tuple) else tuple(map(str, classes))
         outputs = self.out_features if self.out_features != 1 else 2
         if self._classes is not None and outputs is not None and len(self._classes) > outputs:
             raise InputError(f"Network: {len(self._classes)} names of classes, but {self.out_features} outputs")
@@ -88,7 +115,7 @@ class Predictor:
         scores, (..., out_features). A network with several outputs that was not trained, and was not told its task,
         is taken to choose between classes.
 
-        Raises ``InputError`` for a single output and no task.
+        Raises ``InputError`` for a single output and no task, and where a score of a class is NaN.
         """
         if self.task is None and self.out_features == 1:
             raise InputError(
@@ -98,7 +125,7 @@ class Predictor:
         scores = self.scores(x)
         if self.task == "regression":
             return scores
-        return classify(scores) if self.classes is None else np.array(self.classes)[classify(scores)]
+        return answer(scores, self.classes)
 
     def predict_proba(self, x: Array) -> Array:
         """softmax of the scores, (..., classes): probabilities if the network was trained with cross-entropy.
@@ -130,6 +157,17 @@ class Predictor:
         if x.ndim > 2 and self.in_features not in (None, x.shape[-1]) and x[:1].size == self.in_features:
             x = x.reshape(len(x), -1)
         return x
+
+
+def answer(scores: Array, classes: tuple[str, ...] | None) -> Array:
+    """The classes that scores (..., K) choose, by name if they have names. Raises ``InputError`` for NaN."""
+    if np.isnan(scores).any():
+        row = np.argwhere(np.isnan(scores))[0, :-1].tolist()
+        raise InputError(
+            f"predict: the scores of sample {row} are NaN, so that no class has the largest; "
+            f"network.explain_non_finite(x) says where it comes from"
+        )
+    return classify(scores) if classes is None else np.array(classes)[classify(scores)]
 
 
 def _tell(hook: Hook, originals: dict[Layer, Layer], layer: Layer, y: Array) -> None:

@@ -19,6 +19,20 @@ from mlp.checks import InputError, check_unmasked
 from mlp.registry import Registry
 
 LOSSES: Registry[Loss] = Registry("loss")
+LOSSES.synonyms |= {
+    "cross_entropy": "CE",
+    "crossentropyloss": "CE",
+    "categorical_crossentropy": "CE",
+    "sparse_categorical_crossentropy": "CE",
+    "binary_crossentropy": "BCE",
+    "binarycrossentropyloss": "BCE",
+    "mean_squared_error": "MSE",
+    "mseloss": "MSE",
+    "mean_absolute_error": "MAE",
+    "maeloss": "MAE",
+    "hingeloss": "Hinge",
+    "huberloss": "Huber",
+}
 
 
 def register_loss(name: str) -> Callable[[type[Loss]], type[Loss]]:

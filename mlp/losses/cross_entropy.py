@@ -10,6 +10,7 @@ from mlp.arrays import Array
 from mlp.checks import InputError, check_number
 from mlp.functional import check_labels, find_no_distribution
 from mlp.losses.base import Loss, check_weights, register_loss
+from mlp.registry import also_called
 
 # How far above 0 rounding may lift a log-probability; scores that are none are soon larger.
 LOG_TOLERANCE = 1e-2
@@ -25,6 +26,7 @@ class CategoricalLoss(Loss):
     takes_soft_labels = True
     fewest_scores = 2
 
+    @also_called(weight="class_weight")
     def __init__(
         self, reduction: str = "mean", label_smoothing: float = 0.0, class_weight: Sequence[float] | None = None
     ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mlp.arrays import Array
-from mlp.checks import InputError, check_number
+from mlp.checks import InputError, check_flag, check_number
 from mlp.functional import check_labels
 from mlp.losses.base import Loss, register_loss
 
@@ -39,7 +39,7 @@ class HingeLoss(Loss):
         self.margin = check_number(f"{type(self).__name__}: margin", margin, 0)
         if kind not in self.kinds:
             raise InputError(f"{type(self).__name__}: kind must be one of {', '.join(self.kinds)}, got {kind!r}")
-        self.kind, self.squared = kind, squared
+        self.kind, self.squared = kind, check_flag(f"{type(self).__name__}: squared", squared)
 
     def written_options(self) -> list[str]:
         options = [f"margin={self.margin:g}", *super().written_options()]

@@ -4,6 +4,9 @@ The second name says what is taken: y_pred scores or predicted classes, y_score 
 probabilities.
 """
 
+import importlib
+from typing import Any
+
 from mlp.functional import count_correct
 from mlp.metrics.classification import (
     accuracy,
@@ -25,6 +28,7 @@ from mlp.metrics.ranking import (
 )
 from mlp.metrics.regression import mean_absolute_error, mean_squared_error, r2_score
 from mlp.metrics.report import ClassificationReport
+from mlp.registry import nearest
 
 __all__ = [
     "ClassificationReport",
@@ -53,3 +57,24 @@ __all__ = [
     "roc_curve",
     "top_k_accuracy",
 ]
+
+# What scikit-learn calls those that give the same numbers.
+ELSEWHERE = {
+    "accuracy_score": "accuracy",
+    "average_precision_score": "average_precision",
+    "balanced_accuracy_score": "balanced_accuracy",
+    "cohen_kappa_score": "cohen_kappa",
+    "roc_auc_score": "roc_auc",
+    "top_k_accuracy_score": "top_k_accuracy",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "calibration":  # a room of its own, of use to few
+        return importlib.import_module("mlp.metrics.calibration")
+    if name in ELSEWHERE:
+        return globals()[ELSEWHERE[name]]
+    base = name.removesuffix("_score")  # of another default, perhaps: not an alias
+    near = base if base in __all__ else nearest(name, __all__)
+    hint = f"; did you mean {near}?" if near and not name.startswith("_") else ""
+    raise AttributeError(f"module 'mlp.metrics' has no attribute {name!r}{hint}")

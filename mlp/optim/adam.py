@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from mlp.arrays import Array
-from mlp.checks import InputError, check_number
+from mlp.checks import InputError, check_flag, check_number
 from mlp.optim.base import Optimizer, decayed, register_optimizer
 from mlp.parameter import Parameter, ParameterVector
 
@@ -47,9 +47,9 @@ class Adam(Optimizer):
         self.betas = check_betas(type(self).__name__, betas)
         self.eps = self._check_eps(eps)
         self.weight_decay = check_number(f"{type(self).__name__}: weight_decay", weight_decay, 0)
-        self.amsgrad = amsgrad
+        self.amsgrad = check_flag(f"{type(self).__name__}: amsgrad", amsgrad)
         self.parameters.rows[[0, 3]] = 0
-        self._largest = self._zeros() if amsgrad else self.parameters.rows[3]
+        self._largest = self._zeros() if self.amsgrad else self.parameters.rows[3]
         self._counts = np.zeros(2)
         self._scratch = self._scratch_rows(1)
 

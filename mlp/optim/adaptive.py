@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from mlp.arrays import Array
-from mlp.checks import InputError, check_number
+from mlp.checks import InputError, check_flag, check_number
 from mlp.optim.base import Optimizer, decayed, register_optimizer
 from mlp.parameter import Parameter, ParameterVector
 
@@ -97,7 +97,7 @@ class RMSProp(Optimizer):
         self.eps = self._check_eps(eps)
         self.weight_decay = check_number("RMSProp: weight_decay", weight_decay, 0)
         self.momentum = check_number("RMSProp: momentum", momentum, 0, 1)
-        self.centered = centered
+        self.centered = check_flag("RMSProp: centered", centered)
         rows = self.parameters.rows
         rows[[0, 3]] = 0
         # Row 0 holds what the options ask for; only both together need memory of their own.

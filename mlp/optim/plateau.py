@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from mlp.arrays import Array
-from mlp.checks import InputError, check_integer, check_number
+from mlp.checks import InputError, check_flag, check_integer, check_number
 
 
 class ReduceOnPlateau:
@@ -39,7 +39,7 @@ class ReduceOnPlateau:
     ) -> None:
         if mode not in ("min", "max"):
             raise InputError(f"ReduceOnPlateau: mode must be 'min' or 'max', got {mode!r}")
-        self.mode, self.relative = mode, relative
+        self.mode, self.relative = mode, check_flag("ReduceOnPlateau: relative", relative)
         self.factor = check_number("ReduceOnPlateau: factor", factor, 0, 1)
         self.patience = check_integer("ReduceOnPlateau: patience", patience, 0)
         self.threshold = check_number("ReduceOnPlateau: threshold", threshold, 0)

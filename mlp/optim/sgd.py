@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from mlp.arrays import Array
-from mlp.checks import InputError, check_number
+from mlp.checks import InputError, check_flag, check_number
 from mlp.optim.base import Optimizer, register_optimizer
 from mlp.parameter import Parameter, ParameterVector
 
@@ -46,8 +46,8 @@ class SGD(Optimizer):
         self.momentum = check_number("SGD: momentum", momentum, 0, 1)
         self.weight_decay = check_number("SGD: weight_decay", weight_decay, 0)
         self.dampening = check_number("SGD: dampening", dampening, 0, 1)
-        self.nesterov = nesterov
-        if nesterov and (momentum == 0 or dampening != 0):
+        self.nesterov = check_flag("SGD: nesterov", nesterov)
+        if self.nesterov and (momentum == 0 or dampening != 0):
             raise InputError(
                 f"SGD: nesterov needs momentum > 0 and dampening 0, got {momentum!r} and {dampening!r}"
             )
@@ -55,7 +55,7 @@ class SGD(Optimizer):
         # to the other with each step, so each step reads three neighbouring rows and writes the fourth.
         self._velocity_row = 0
         self.parameters.rows[[0, 3]] = 0
-        self._scratch = self._scratch_rows(int(nesterov))
+        self._scratch = self._scratch_rows(int(self.nesterov))
         # Stored is η v, the step that v stands for: then w -= row is all, one pass less over the memory. When η
         # changes, the row is rescaled; η = 0 cannot be, so the last η above 0 stays the scale meanwhile.
         self._scale = self.lr if self.lr > 0 else 1.0

@@ -16,7 +16,9 @@ import numpy as np
 
 from mlp.arrays import Array
 from mlp.checks import InputError
+from mlp.data.class_names import read_classes, written_classes
 from mlp.files import write_atomically
+from mlp.layers.assembly import check_parameters
 from mlp.layers.written import read_layers
 from mlp.network import Network
 from mlp.optim.averaging import STATISTICS
@@ -140,7 +142,8 @@ def _read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> 
 
 def save(network: Network, path: str | Path) -> None:
     """Write a network's parameters to ``path`` (.npz). Raises ``InputError`` if that cannot be done."""
-    about = {"architecture": repr(network), "task": network.task, "classes": network.classes}
+    check_parameters(network.body, network.parameters.parameters)
+    about = {"architecture": repr(network), "task": network.task, **written_classes(network.classes)}
     save_arrays(path, network.state_dict(), {"format": "mlp network 1", **about})
 
 
@@ -173,7 +176,7 @@ def load(network: Network | str | Path, path: str | Path | Network | None = None
     except InputError as error:
         raise InputError(f"{file}: {error}") from None
     taken.task = taken.task or about.get("task")
-    taken.classes = about.get("classes") or taken.classes
+    taken.classes = read_classes(about) or taken.classes
     return taken
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from mlp.arrays import Array
 from mlp.checks import InputError
+from mlp.data.class_names import ClassNames
 from mlp.data.dataset import Dataset
 
 Data = Dataset | tuple[Array, Array]
@@ -29,6 +30,11 @@ def as_data(data: Any, what: str, model: Any) -> Dataset:
     classes = getattr(network, "classes", None)
     dataset = data if isinstance(data, Dataset) else _from_pair(data[0], data[1], what, network)
     if classes is not None:
+        if isinstance(classes, ClassNames) and dataset.classes is None and dataset.is_classification:
+            raise InputError(
+                f"{what} data number the classes, the training data named them ({', '.join(classes[:5])}, ...): "
+                "give names, or Dataset(x, labels, classes=network.classes) if the labels are numbered so"
+            )
         dataset = dataset.with_classes(classes)
     features = getattr(model, "in_features", None)
     if features not in (None, dataset.num_features):
@@ -40,7 +46,10 @@ def as_data(data: Any, what: str, model: Any) -> Dataset:
 def _from_pair(x: Any, y: Any, what: str, network: Any) -> Dataset:
     if getattr(network, "task", None) == "regression" and isinstance(y, np.ndarray) and y.ndim == 1:
         y = y[:, np.newaxis]  # whole numbers, too
-    return Dataset(x, y, name=what, classes=getattr(network, "classes", None))
+    classes = getattr(network, "classes", None)
+    if isinstance(classes, ClassNames) and np.asarray(y).dtype.kind in "biuf":
+        classes = None  # numbers are not read as if they were its own
+    return Dataset(x, y, name=what, classes=classes)
 
 
 def as_watched_data(data: Any, what: str, model: Any) -> Dataset:
@@ -72,8 +81,10 @@ def check_outputs(dataset: Dataset, what: str, outputs: int | None) -> None:
         return
     kind = "classes" if dataset.is_classification else "targets"
     hint = ""
-    if dataset.is_classification and dataset.labels.ndim == 1 and dataset.labels.min() == 1:
+    if dataset.is_classification and outputs > 1 and dataset.labels.ndim == 1 and dataset.labels.min() == 1:
         hint = "; the labels begin with 1, classes are counted from 0: give labels - 1"
+    if dataset.is_classification and outputs == 1:
+        hint += "; the targets of a regression are floats: labels.astype(float)[:, None]"
     raise InputError(f"{what} data have {dataset.num_classes} {kind}, the network {outputs} outputs{hint}")
 
 

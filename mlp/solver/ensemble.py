@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from mlp.arrays import Array
-from mlp.checks import InputError, check_integer
+from mlp.checks import InputError, check_integer, check_rng
 from mlp.data.dataset import Dataset
-from mlp.functional import classify
+from mlp.layers.predictor import answer
 from mlp.network import Network
 
 
@@ -49,8 +49,7 @@ class Ensemble:
         (...); of one output, class 1 where its mean probability is above 1/2. For a regression the mean output."""
         if self.task == "regression":
             return self._mean(lambda network: network.scores(x))
-        predicted = classify(self.log_proba(x))
-        return predicted if self.classes is None else np.array(self.classes)[predicted]
+        return answer(self.log_proba(x), self.classes)
 
     def log_proba(self, x: Array) -> Array:
         """log p(k | x), which serves as scores: its softmax is p. Of one output log p - log(1 - p), whose sigmoid
@@ -94,5 +93,5 @@ def bag(
     Raises ``InputError`` for members < 1.
     """
     check_integer("bag: members", members, 1)
-    generators = np.random.default_rng(rng).spawn(members)
+    generators = check_rng(rng).spawn(members)
     return Ensemble([train(data.bootstrap(generator), generator) for generator in generators])

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from mlp.arrays import Array
-from mlp.checks import InputError, check_integer
+from mlp.checks import InputError, check_integer, check_rng
 from mlp.data.batches import Batches
 from mlp.data.dataset import Dataset
 from mlp.losses.base import Loss
 from mlp.network import Network
 from mlp.optim.base import Optimizer
+from mlp.registry import also_called
 from mlp.solver.arguments import as_callbacks, as_loss_and_optimizer, check_option_names, check_step
 from mlp.solver.callback import Callback
 from mlp.solver.data import Data, as_data, as_training_data, as_watched_data, learn_classes
@@ -79,7 +80,7 @@ class Solver(Training):
             step = Step(model, *as_loss_and_optimizer(loss, optimizer, model), **step_options)
         else:
             check_step(step, network, loss, optimizer, step_options)
-        super().__init__(step, as_callbacks(callbacks), np.random.default_rng(rng))
+        super().__init__(step, as_callbacks(callbacks), check_rng(rng))
         self.epochs = check_integer("epochs", epochs, 0)
         self.batch_size = None if batch_size is None else check_integer("batch_size", batch_size, 1)
         self.log_every = check_integer("log_every", log_every, 1)
@@ -88,6 +89,7 @@ class Solver(Training):
         self.train_seconds = 0.0
         self.evaluation_seconds = 0.0
 
+    @also_called(validation_data="validation", val="validation", test_data="test", train_data="train")
     def fit(self, train: Data, test: Data | None = None, validation: Data | None = None) -> History:
         """Train until ``epochs`` epochs are complete, counting those of earlier calls, or until ``stop``.
 
@@ -98,6 +100,7 @@ class Solver(Training):
         train, test = as_training_data(train, test)
         train = as_data(train, "train", self.model)
         learn_classes(train, self.model)
+        self.model.check_parameters()
         watched = {
             name: as_watched_data(data, name, self.model)
             for name, data in (("validation", validation), ("test", test))

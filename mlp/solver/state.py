@@ -9,6 +9,7 @@ import numpy as np
 
 from mlp.arrays import Array
 from mlp.checks import InputError
+from mlp.data.class_names import read_classes, written_classes
 from mlp.losses.base import Loss
 from mlp.network import Network
 from mlp.optim.base import Optimizer
@@ -86,7 +87,7 @@ class Training:
             "history": [dict(row) for row in self.history],
             "architecture": repr(self.network),
             "task": self.network.task,
-            "classes": self.network.classes,
+            **written_classes(self.network.classes),
         }
         return arrays, rest
 
@@ -121,7 +122,7 @@ class Training:
                 vars(mean).update({name: type(value)(sums[name]) for name, value in vars(mean).items()})
             self.history = History([{**row} for row in rest["history"]])
             self.network.task = rest.get("task", self.network.task)
-            self.network.classes = rest.get("classes", self.network.classes)
+            self.network.classes = read_classes(rest) or self.network.classes
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"not the state of a solver: {error!r}") from error
         self._is_done = False

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mlp.arrays import Array
 from mlp.checks import InputError, check_number
 from mlp.functional import count_correct
+from mlp.layers.assembly import check_parameters
 from mlp.losses.base import Loss
 from mlp.network import Network
 from mlp.optim.base import Optimizer
@@ -147,6 +148,11 @@ class Trainable:
         """
         if constraint is not None:
             constraint.apply(self.parameters)
+
+    def check_parameters(self) -> None:
+        """Raise ``InputError`` if a parameter was replaced by another one, which nothing would move."""
+        if self.parameters is self.network.parameters:
+            check_parameters(self.network.body, self.parameters.parameters)
 
     def check_options(self, options: Mapping[str, Any]) -> None:
         """Raise ``InputError`` for an option of a step that cannot be had here."""

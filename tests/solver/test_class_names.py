@@ -49,7 +49,8 @@ class TestNamesOfClasses:
         whole = mlp.evaluate(trained, CrossEntropyLoss(), (X, NAMES[Y]))
         assert whole["accuracy"] > 0.95
         assert mlp.evaluate(trained, CrossEntropyLoss(), Dataset(X, NAMES[Y])) == whole
-        assert mlp.evaluate(trained, CrossEntropyLoss(), (X, np.searchsorted(np.sort(NAMES), NAMES[Y]))) == whole
+        numbered = Dataset(X, np.searchsorted(np.sort(NAMES), NAMES[Y]), classes=trained.classes)
+        assert mlp.evaluate(trained, CrossEntropyLoss(), numbered) == whole
         part = mlp.evaluate(trained, CrossEntropyLoss(), (X[DOGS_AND_ANTS], NAMES[Y][DOGS_AND_ANTS]))
         assert part["accuracy"] > 0.95
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from mlp.arrays import Array
-from mlp.checks import InputError, check_dtype, check_integer
+from mlp.checks import InputError, check_dtype, check_flag, check_integer, check_rng
 from mlp.initializers import Initializer, he_normal, zeros
 from mlp.layers.base import Layer
 from mlp.layers.linear import Linear
@@ -47,7 +47,8 @@ class ShardedLinear(Linear):
         self.in_features = check_integer(f"{self.name}: in_features", in_features, 1)
         self.out_features = check_integer(f"{self.name}: out_features", out_features, 1)
         self.communicator = check_communicator(self.name, communicator)
-        self.sequence_parallel = sequence_parallel
+        self.sequence_parallel = check_flag(f"{self.name}: sequence_parallel", sequence_parallel)
+        bias = check_flag(f"{self.name}: bias", bias)
         check_divisible(f"{self.name}: {self.divided}", getattr(self, self.divided), communicator.size)
         self.weight_init = weight_init
         self.bias_init = bias_init
@@ -153,4 +154,4 @@ def common_generator(rng: int | np.random.Generator | None, communicator: Commun
     if rng is None:
         seed = np.random.default_rng().integers(2**63, size=1)
         rng = int(communicator.broadcast(seed)[0])
-    return np.random.default_rng(rng)
+    return check_rng(rng)
