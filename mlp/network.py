@@ -220,11 +220,11 @@ class Network(Predictor):
 
     def astype(self, dtype: DTypeLike) -> Network:
         """A copy of this network, sharing no memory with it, that computes in ``dtype``."""
-        return Network(*self.body.astype(dtype).layers, **self._meaning()).train(self.training)
+        return Network(*self.body.astype(dtype)).meaning_the_same_as(self).train(self.training)
 
     def with_folded_batch_norm(self) -> Network:
         """A copy for use with every BatchNorm after a Linear folded into it: it computes the same."""
-        return Network(*fold_batch_norm(self.body.astype(self.dtype)).layers, **self._meaning()).eval()
+        return Network(*fold_batch_norm(self.body.astype(self.dtype))).meaning_the_same_as(self).eval()
 
     def __call__(self, x: Array) -> Array:
         return self.forward(x)

@@ -127,7 +127,7 @@ class TestLoad:
         mlp.save(net, tmp_path / "n.npz")
         for arguments in ((network(rng=1), tmp_path / "n.npz"), (str(tmp_path / "n.npz"), network(rng=1))):
             np.testing.assert_array_equal(mlp.load(*arguments).parameters.data, net.parameters.data)
-        with pytest.raises(InputError, match="load: a path, or a network and a path, are needed"):
+        with pytest.raises(InputError, match="load: a network and a path are needed"):
             mlp.load(3)
 
     @pytest.mark.parametrize(
@@ -417,3 +417,67 @@ def test_whole_numbers_for_one_output_are_told_how_to_be_targets():
         InputError, match=r"3 classes, the network 1 outputs; the targets of a regression are floats"
     ):
         Solver(net, "MSE", SGD(net), batch_size=10).fit((X, Y + 1))
+
+
+class TestInputsThatTrainingScaled:
+    """Bytes as they are stored give plausible nonsense."""
+
+    BYTES = np.random.default_rng(1).integers(0, 256, (40, 4), dtype=np.uint8)
+
+    def trained(self) -> Network:
+        net = Network(Linear(4, 2), rng=0)
+        Solver(net, "CE", SGD(net), epochs=1, batch_size=10).fit(mlp.Dataset(self.BYTES, Y, scale=1 / 255))
+        return net
+
+    def test_are_taken_scaled_and_refused_as_bytes(self, tmp_path):
+        net = self.trained()
+        data = mlp.Dataset(self.BYTES, Y, scale=1 / 255)
+        expected = net.predict(self.BYTES / 255)
+        np.testing.assert_array_equal(net.predict(data), expected)
+        mlp.save(net, tmp_path / "n.npz")
+        for model in (net, net.astype(np.float64), mlp.load(tmp_path / "n.npz")):
+            np.testing.assert_array_equal(model.predict(data.inputs), expected)
+            for use in (
+                lambda model=model: model.predict(self.BYTES),
+                lambda model=model: model.predict_proba(data.stored),
+                lambda model=model: mlp.evaluate(model, CrossEntropyLoss(), (self.BYTES, Y)),
+                lambda model=model: mlp.evaluate(model, CrossEntropyLoss(), mlp.Dataset(self.BYTES, Y)),
+            ):
+                with pytest.raises(InputError, match=r"trained on scaled inputs, x = stored / 255, got uint8"):
+                    use()
+
+    def test_whole_numbers_are_inputs_like_others_where_training_saw_them(self):
+        net = Network(Linear(4, 2), rng=0)
+        whole = self.BYTES.astype(int) % 3
+        Solver(net, "CE", SGD(net), epochs=1, batch_size=10).fit((whole, Y))
+        np.testing.assert_array_equal(net.predict(whole), net.predict(whole.astype(float)))
+
+
+def test_one_image_is_one_sample():
+    net = Network(Linear(6, 3), rng=0, task="classification")
+    image = RNG.normal(size=(2, 3))
+    assert net.scores(image).shape == (3,)
+    assert net.predict(image) == net.predict(image.reshape(1, 6))[0]
+
+
+@pytest.mark.parametrize("seed", [0, np.random.default_rng(0)])
+def test_data_are_divided_and_changed_by_a_seed(seed):
+    data = mlp.Dataset(X, Y)
+    train, held_out = data.split(0.25, seed)
+    assert (len(train), len(held_out)) == (30, 10)
+    assert len(data.bootstrap(seed)) == 40
+    assert len(mlp.data.corrupt_labels(data, 0.5, seed)) == 40
+    assert np.ptp(np.bincount(mlp.data.oversample(data, seed).labels)) == 0
+    noisy = mlp.data.augmentation.GaussianNoise(0.1).images(X, seed)
+    assert noisy.shape == X.shape
+    for call in (data.bootstrap, lambda rng: data.split(0.25, rng)):
+        with pytest.raises(InputError, match="rng must be a seed"):
+            call("0")
+
+
+def test_save_takes_network_and_path_in_either_order(tmp_path):
+    net = network(rng=0)
+    mlp.save(tmp_path / "n.npz", net)
+    np.testing.assert_array_equal(mlp.load(tmp_path / "n.npz").scores(X), net.scores(X))
+    with pytest.raises(InputError, match="save: a network and a path are needed"):
+        mlp.save(Solver(net, "CE", "SGD"), tmp_path / "n.npz")

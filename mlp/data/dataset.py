@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from mlp.arrays import Array
-from mlp.checks import InputError, check_dtype, check_flag, check_number
+from mlp.checks import InputError, check_dtype, check_flag, check_number, check_rng
 from mlp.data.class_names import check_class_names, renumber
 from mlp.data.labels import check_finite, check_weights, read_labels, real_array
-from mlp.data.splits import class_of, split_at_random, split_by_class
+from mlp.data.splits import class_of, split_indices
 
 SHOWN_CLASSES = 10  # as many names of classes fit into one line
 
@@ -125,7 +125,7 @@ class Dataset:
             goal += f" ({', '.join(self.classes)})"
         held = [f"{len(self)} samples", f"{self.num_features} features{image}", goal]
         held += ["sample weights"] if self.sample_weight is not None else []
-        return f"Dataset({title}{', '.join(held)}, {self._rule()} ({self.stored.dtype}))"
+        return f"Dataset({title}{', '.join(held)}, {self.rule()} ({self.stored.dtype}))"
 
     def _repr_html_(self) -> str:
         from mlp.data.strip import SHOWN, label_texts, show_samples
@@ -134,8 +134,8 @@ class Dataset:
         labels = label_texts(first.labels, self.classes, self.is_classification)
         return show_samples(repr(self), first.inputs, labels, self.image_shape)
 
-    def _rule(self) -> str:
-        """How stored values become inputs, as one would write it."""
+    def rule(self) -> str:
+        """How stored values become inputs, as one would write it: "x = stored / 255"."""
         x = "stored" if self.offset == 0 else f"(stored - {self.offset:g})".replace("- -", "+ ")
         divisor = round(1 / self.scale)
         if divisor and abs(divisor * self.scale - 1) < 1e-12:
@@ -219,7 +219,9 @@ class Dataset:
         )
         return twin
 
-    def split(self, fraction: float, rng: np.random.Generator, stratify: bool = True) -> tuple[Dataset, Dataset]:
+    def split(
+        self, fraction: float, rng: int | np.random.Generator, stratify: bool = True
+    ) -> tuple[Dataset, Dataset]:
         """(train, validation): a random part of round(fraction · n) samples is held out, halves rounded up.
 
         Each sample is in one of the two, in the order it had. ``stratify`` keeps the share of every class: of the
@@ -236,15 +238,13 @@ class Dataset:
         held_out = int(check_number(f"{where}: fraction", fraction, 0, 1) * len(self) + 0.5)
         if not 0 < held_out < len(self):
             raise InputError(f"{where}: fraction {fraction} of {len(self)} samples leaves a part empty")
-        if stratify and self.is_classification:
-            parts = split_by_class(class_of(self.labels), held_out, rng, where)
-        else:
-            parts = split_at_random(len(self), held_out, rng)
-        return self[parts[0]], self[parts[1]]
+        classes = class_of(self.labels) if stratify and self.is_classification else None
+        rest, taken = split_indices(len(self), held_out, check_rng(rng), classes, where)
+        return self[rest], self[taken]
 
-    def bootstrap(self, rng: np.random.Generator) -> Dataset:
+    def bootstrap(self, rng: int | np.random.Generator) -> Dataset:
         """n samples drawn with replacement from the n: about 63 % of them occur, some several times.
 
         Bagging trains each of several networks on such a sample. Breiman, "Bagging predictors", 1996.
         """
-        return self[rng.integers(0, len(self), len(self))]
+        return self[check_rng(rng).integers(0, len(self), len(self))]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlp.checks import InputError, check_number
+from mlp.checks import InputError, check_number, check_rng
 from mlp.data.dataset import Dataset
 from mlp.data.splits import class_of
 
 
-def oversample(dataset: Dataset, rng: np.random.Generator) -> Dataset:
+def oversample(dataset: Dataset, rng: int | np.random.Generator) -> Dataset:
     """A data set whose classes all have as many samples as the largest one, by repeating samples of the others.
 
     A class of n_k samples, where the largest has m, holds each sample ⌊m / n_k⌋ times, and m mod n_k of them,
@@ -20,7 +20,7 @@ def oversample(dataset: Dataset, rng: np.random.Generator) -> Dataset:
     """
     if not dataset.is_classification:
         raise InputError(f"oversample needs classes to balance, got {dataset!r}")
-    classes = class_of(dataset.labels)
+    classes, rng = class_of(dataset.labels), check_rng(rng)
     counts = np.bincount(classes)
     most = counts.max()
     chosen = []
@@ -34,7 +34,7 @@ def oversample(dataset: Dataset, rng: np.random.Generator) -> Dataset:
 upsample = oversample  # the name that it had before
 
 
-def corrupt_labels(dataset: Dataset, rate: float, rng: np.random.Generator) -> Dataset:
+def corrupt_labels(dataset: Dataset, rate: float, rng: int | np.random.Generator) -> Dataset:
     """The data set with wrong labels: ``rate`` · n of them, rounded, each replaced by one of the other classes.
 
     Which samples, and which of the K - 1 other classes, is drawn uniformly (symmetric noise). Compare the labels
@@ -48,6 +48,7 @@ def corrupt_labels(dataset: Dataset, rate: float, rng: np.random.Generator) -> D
     rate = check_number("corrupt_labels: rate", rate, 0, 1)
     if dataset.labels.dtype.kind == "f" or dataset.num_classes < 2:
         raise InputError(f"corrupt_labels needs class labels of two classes or more, got {dataset!r}")
+    rng = check_rng(rng)
     wrong = rng.permutation(len(dataset))[: int(rate * len(dataset) + 0.5)]
     labels = dataset.labels.copy()
     # Adding 1 .. K - 1 modulo K leads to every other class, and never back to the same one.

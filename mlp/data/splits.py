@@ -11,8 +11,12 @@ from mlp.checks import InputError
 Indices = NDArray[np.intp]
 
 
-def split_at_random(samples: int, held_out: int, rng: np.random.Generator) -> tuple[Indices, Indices]:
-    """(rest, held out): two sorted lists of indices that together are 0 .. samples - 1."""
+def split_indices(
+    samples: int, held_out: int, rng: np.random.Generator, classes: NDArray[np.intp] | None, where: str
+) -> tuple[Indices, Indices]:
+    """(rest, held out): two sorted lists of indices that together are 0 .. samples - 1; by ``classes`` if given."""
+    if classes is not None:
+        return split_by_class(classes, held_out, rng, where)
     order = rng.permutation(samples)
     return np.sort(order[held_out:]), np.sort(order[:held_out])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -47,6 +47,8 @@ class Predictor:
     dtype: np.dtype[Any]
     in_features: int | None
     out_features: int | None
+    # How the values that it was trained on became its inputs, "x = stored / 255", if they were scaled.
+    input_rule: str | None = None
     _task: str | None
     _classes: tuple[str, ...] | None
 
@@ -78,9 +80,10 @@ class Predictor:
         if self._classes is not None and outputs is not None and len(self._classes) > outputs:
             raise InputError(f"Network: {len(self._classes)} names of classes, but {self.out_features} outputs")
 
-    def _meaning(self) -> dict[str, Any]:
-        """What a copy has to know besides the layers."""
-        return {"task": self._task, "classes": self._classes}
+    def meaning_the_same_as(self, other: Predictor) -> Self:
+        """Take over what another network's numbers mean; returns this network."""
+        self.task, self.classes, self.input_rule = other.task, other.classes, other.input_rule
+        return self
 
     def evaluation_step(self, x: Array) -> Array:
         """Scores of a batch in evaluation mode; nothing of the network changes, so threads may call it at once."""
@@ -146,14 +149,26 @@ class Predictor:
     def _repr_html_(self) -> str:
         return summarize_as_html(self.body, self.dtype)
 
+    def check_scaled(self, dtype: np.dtype[Any]) -> None:
+        """Raise ``InputError`` for whole numbers, such as the bytes of an image, where training saw scaled ones."""
+        if self.input_rule is not None and dtype.kind in "iu":
+            raise InputError(
+                f"Network: it was trained on scaled inputs, {self.input_rule}, got {dtype} numbers; give the "
+                "inputs of a Dataset with this rule, or scaled floats"
+            )
+
     def _as_input(self, x: Any) -> Array:
-        """x in the network's dtype: of a data set its inputs, of images (n, rows, columns) their pixels in rows."""
+        """x in the network's dtype: of a data set its inputs, of images (n, rows, columns) their pixels in rows;
+        of one image (rows, columns) its pixels."""
         if type(x) is not np.ndarray:
             x = plain_array("Network: the input", getattr(x, "inputs", x))
         if x.dtype != self.dtype:
             if x.dtype.kind not in "fiub":
                 raise InputError(f"Network: the input must be an array of real numbers, got {x.dtype}")
+            self.check_scaled(x.dtype)
             x = x.astype(self.dtype)
+        if x.ndim == 2 and self.in_features not in (None, x.shape[-1]) and x.size == self.in_features:
+            x = x.reshape(-1)
         if x.ndim > 2 and self.in_features not in (None, x.shape[-1]) and x[:1].size == self.in_features:
             x = x.reshape(len(x), -1)
         return x

@@ -142,8 +142,13 @@ def _read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> 
 
 def save(network: Network, path: str | Path) -> None:
     """Write a network's parameters to ``path`` (.npz). Raises ``InputError`` if that cannot be done."""
+    given, path = _in_order("save", network, path)
+    if given is None:
+        raise InputError(f"save: a network and a path are needed, got {network!r} and {path!r}")
+    network = given
     check_parameters(network.body, network.parameters.parameters)
     about = {"architecture": repr(network), "task": network.task, **written_classes(network.classes)}
+    about["input_rule"] = network.input_rule
     save_arrays(path, network.state_dict(), {"format": "mlp network 1", **about})
 
 
@@ -161,7 +166,7 @@ def load(network: Network | str | Path, path: str | Path | Network | None = None
 
     Raises ``InputError``, and changes nothing, if the file is damaged or of another architecture.
     """
-    taken, file = _in_order(network, path)
+    taken, file = _in_order("load", network, path)
     arrays, metadata = load_arrays(file)
     about = metadata.get("solver", metadata)  # of a run, or of a network alone
     try:
@@ -177,17 +182,18 @@ def load(network: Network | str | Path, path: str | Path | Network | None = None
         raise InputError(f"{file}: {error}") from None
     taken.task = taken.task or about.get("task")
     taken.classes = read_classes(about) or taken.classes
+    taken.input_rule = about.get("input_rule") or taken.input_rule
     return taken
 
 
-def _in_order(*given: object) -> tuple[Network | None, str | Path]:
+def _in_order(call: str, *given: object) -> tuple[Network | None, str | Path]:
     """(network, path), whichever came first; the network may be missing."""
     match [thing for thing in given if thing is not None]:
         case [str() | Path() as path]:
             return None, path
         case [Network() as network, str() | Path() as path] | [str() | Path() as path, Network() as network]:
             return network, path
-    raise InputError(f"load: a path, or a network and a path, are needed, got {given[0]!r} and {given[1]!r}")
+    raise InputError(f"{call}: a network and a path are needed, got {given[0]!r} and {given[1]!r}")
 
 
 def _build(architecture: object, state: Mapping[str, Array]) -> Network:

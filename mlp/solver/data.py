@@ -30,17 +30,23 @@ def as_data(data: Any, what: str, model: Any) -> Dataset:
     classes = getattr(network, "classes", None)
     dataset = data if isinstance(data, Dataset) else _from_pair(data[0], data[1], what, network)
     if classes is not None:
-        if isinstance(classes, ClassNames) and dataset.classes is None and dataset.is_classification:
-            raise InputError(
-                f"{what} data number the classes, the training data named them ({', '.join(classes[:5])}, ...): "
-                "give names, or Dataset(x, labels, classes=network.classes) if the labels are numbered so"
-            )
-        dataset = dataset.with_classes(classes)
+        dataset = _numbered_as(classes, dataset, what)
+    if (dataset.offset, dataset.scale) == (0, 1) and hasattr(network, "check_scaled"):
+        network.check_scaled(dataset.stored.dtype)
     features = getattr(model, "in_features", None)
     if features not in (None, dataset.num_features):
         raise InputError(f"{what} data have {dataset.num_features} features, the network expects {features}")
     check_outputs(dataset, what, getattr(model, "out_features", None))
     return dataset
+
+
+def _numbered_as(classes: tuple[str, ...], dataset: Dataset, what: str) -> Dataset:
+    if isinstance(classes, ClassNames) and dataset.classes is None and dataset.is_classification:
+        raise InputError(
+            f"{what} data number the classes, the training data named them ({', '.join(classes[:5])}, ...): "
+            "give names, or Dataset(x, labels, classes=network.classes) if the labels are numbered so"
+        )
+    return dataset.with_classes(classes)
 
 
 def _from_pair(x: Any, y: Any, what: str, network: Any) -> Dataset:
@@ -63,11 +69,13 @@ def as_watched_data(data: Any, what: str, model: Any) -> Dataset:
     return dataset
 
 
-def learn_classes(train: Dataset, model: Any) -> None:
-    """Keep the names of the training set's classes with the network, where all others look them up."""
+def learn_meaning(train: Dataset, model: Any) -> None:
+    """Keep with the network what its numbers mean: the names of the classes, and how its inputs were scaled."""
     network = getattr(model, "network", model)
     if network.classes is None:
         network.classes = train.classes
+    if (train.offset, train.scale) != (0, 1):
+        network.input_rule = train.rule()
 
 
 def check_outputs(dataset: Dataset, what: str, outputs: int | None) -> None:

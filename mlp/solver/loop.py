@@ -19,7 +19,7 @@ from mlp.optim.base import Optimizer
 from mlp.registry import also_called
 from mlp.solver.arguments import as_callbacks, as_loss_and_optimizer, check_option_names, check_step
 from mlp.solver.callback import Callback
-from mlp.solver.data import Data, as_data, as_training_data, as_watched_data, learn_classes
+from mlp.solver.data import Data, as_data, as_training_data, as_watched_data, learn_meaning
 from mlp.solver.evaluation import evaluate, warn_at_chance_level
 from mlp.solver.history import History
 from mlp.solver.interrupt import deferred_interrupts
@@ -99,7 +99,7 @@ class Solver(Training):
         self._check_not_done()
         train, test = as_training_data(train, test)
         train = as_data(train, "train", self.model)
-        learn_classes(train, self.model)
+        learn_meaning(train, self.model)
         self.model.check_parameters()
         watched = {
             name: as_watched_data(data, name, self.model)

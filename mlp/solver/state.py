@@ -88,6 +88,7 @@ class Training:
             "architecture": repr(self.network),
             "task": self.network.task,
             **written_classes(self.network.classes),
+            "input_rule": self.network.input_rule,
         }
         return arrays, rest
 
@@ -123,6 +124,7 @@ class Training:
             self.history = History([{**row} for row in rest["history"]])
             self.network.task = rest.get("task", self.network.task)
             self.network.classes = read_classes(rest) or self.network.classes
+            self.network.input_rule = rest.get("input_rule") or self.network.input_rule
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"not the state of a solver: {error!r}") from error
         self._is_done = False

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from mlp.arrays import Array
-from mlp.checks import InputError, check_integer, check_number, check_unmasked
+from mlp.checks import InputError, check_integer, check_number, check_rng, check_unmasked
 
 # Images that are worked on together: all arrays of a step then stay in the processor's cache.
 BLOCK = 32 * 28 * 28
@@ -80,7 +80,7 @@ class GaussianNoise(Augmentation):
         check_floats("GaussianNoise", x)
         if self.std == 0:
             return x.copy()
-        noise = rng.standard_normal(x.shape, dtype=x.dtype)
+        noise = check_rng(rng).standard_normal(x.shape, dtype=x.dtype)
         noise *= self.std
         noise += x
         return noise
@@ -114,7 +114,7 @@ class ImageAugmentation(Augmentation):
         raise NotImplementedError
 
     def images(self, x: Array, rng: np.random.Generator) -> Array:
-        images = self._as_images(x)
+        images, rng = self._as_images(x), check_rng(rng)
         if self.is_identity():
             return x.copy()
         size = max(1, BLOCK // images[0].size) if len(images) else 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mlp.arrays import Array
-from mlp.checks import InputError, check_integer, check_number
+from mlp.checks import InputError, check_integer, check_number, check_rng
 from mlp.data.augmentation.base import Augmentation, check_floats
 from mlp.data.labels import as_distributions
 
@@ -33,6 +33,7 @@ class Mixup(Augmentation):
         y = self._as_rows(np.asarray(targets), x)
         if self.alpha == 0:
             return x.copy(), y
+        rng = check_rng(rng)
         partner = rng.permutation(len(x))
         share = rng.beta(self.alpha, self.alpha, len(x)).astype(x.dtype)
         return mix(x, x[partner], share), mix(y, y[partner], share)
