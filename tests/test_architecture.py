@@ -58,6 +58,7 @@ OPTIONAL = {
     "onnx": "bridges/onnx_export.py",
     "pyseccomp": "grading/server.py",
     "sklearn": "bridges/estimators.py",
+    "threadpoolctl": "solver/threads.py",
     "torch": None,
     "tqdm": "solver/callbacks/progress.py",
     "wandb": "run/wandb_process.py",

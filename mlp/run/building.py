@@ -196,6 +196,11 @@ def _make_transforms(config: RunConfig, network: Network, loss: Loss, train: Dat
     return transforms
 
 
+def make_prefetch(config: RunConfig, transform: Compose | None) -> int:
+    """How many batches are prepared in advance: none where nothing is done to them, or not before their step."""
+    return 0 if transform is None or transform.uses_network else config.prefetch
+
+
 def _first_moving(config: RunConfig) -> str:
     name = next(name for name in MOVING if getattr(config, name))
     return f"{name}: got {getattr(config, name)!r}"

@@ -75,6 +75,11 @@ DECAYS = Condition(
     lambda c: schedule_takes("factor").holds(c) or c.plateau_patience is not None,
 )
 PIXELS = beside("preprocessing is none and pca null", preprocessing="none", pca=None)
+AUGMENTED = Condition(
+    lambda: "images are moved, or noise or mixup is above 0",
+    lambda c: any((c.rotation, c.shift, c.scaling, c.shear, c.elastic, c.noise, c.mixup)),
+)
+OTHER_WEIGHTS = beside("adversarial and mask_salient are 0", adversarial=0, mask_salient=0)
 STAGES = above("pipeline_stages", 1)
 MICROBATCHES = Condition(
     lambda: "a pipeline has microbatches (pipeline_stages above 1, pipeline_schedule not model-parallel)",

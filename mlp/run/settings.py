@@ -154,6 +154,10 @@ class RunConfig:
     mask_salient: float = below_one(
         0.0, "share of pixels to hide, those that matter most to the network", only.ONE_PROCESS
     )
+    prefetch: int = integer(
+        2, 0, "batches whose distortion a thread prepares while another is computed", only.AUGMENTED,
+        only.OTHER_WEIGHTS, may_change=True,
+    )  # fmt: skip
 
     # The processes
     data_parallel: int = integer(1, 1, "processes that divide every batch", may_change=True)
@@ -168,6 +172,10 @@ class RunConfig:
     shard: int = integer(
         0, 0, "what data-parallel processes divide besides: optimizer (1), gradients (2), weights (3)",
         only.WHOLE_NETWORK, only.above("data_parallel", 1), high=3, may_change=True,
+    )  # fmt: skip
+    threads: int | None = integer(
+        None, 1, "threads of BLAS that share a matrix product; null: as OPENBLAS_NUM_THREADS says, else 1",
+        may_change=True,
     )  # fmt: skip
 
     # The record

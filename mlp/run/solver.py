@@ -12,6 +12,7 @@ from mlp.run.building import (
     make_configured_loss,
     make_configured_optimizer,
     make_network,
+    make_prefetch,
     make_step_options,
 )
 from mlp.run.config import MAY_CHANGE, RunConfig
@@ -38,12 +39,13 @@ def make_solver(
     train = data.train
     loss = make_configured_loss(config, train)
     model = make_model(config, make_network(config, train.num_features, train.num_classes, init), communicator)
+    step_options = make_step_options(config, model.network, loss, train)
     watching = (NeuronActivity(), GradientFlow()) if config.inspect else ()
     solver = Solver(
         model, loss, make_configured_optimizer(config, model.parameters),
         epochs=config.epochs, batch_size=config.batch_size, rng=order, log_every=config.log_every,
         callbacks=[*make_callbacks(config), *callbacks, *watching],
-        **make_step_options(config, model.network, loss, train),
+        prefetch=make_prefetch(config, step_options.get("transform")), threads=config.threads, **step_options,
     )  # fmt: skip
     return solver, data
 

@@ -17,7 +17,7 @@ STEP_OPTIONS = (
     "transform", "accumulate", "regularizer", "clip_value", "clip_norm", "schedule", "constraint", "average",
     "precision",
 )  # fmt: skip
-SOLVER_OPTIONS = ("epochs", "batch_size", "rng", "log_every", "callbacks", "step")
+SOLVER_OPTIONS = ("epochs", "batch_size", "rng", "log_every", "callbacks", "prefetch", "threads", "step")
 # What other libraries call it: {there: what to write here}.
 ELSEWHERE = {
     "epoch": "epochs",
@@ -33,6 +33,8 @@ ELSEWHERE = {
     "lr_scheduler": "schedule",
     "scheduler": "schedule",
     "validation_data": "fit's: solver.fit(train, test, validation)",
+    "n_jobs": "threads",
+    "num_workers": "prefetch",
     "shuffle": "nothing: the order is drawn from rng anew in every epoch",
 }
 

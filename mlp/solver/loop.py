@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,10 @@ from mlp.solver.data import Data, as_data, as_training_data, as_watched_data, le
 from mlp.solver.evaluation import evaluate, warn_at_chance_level
 from mlp.solver.history import History
 from mlp.solver.interrupt import deferred_interrupts
+from mlp.solver.prefetch import Batch, check_prefetch, prepare, prepare_ahead
 from mlp.solver.state import Training
 from mlp.solver.step import Step
+from mlp.solver.threads import blas_threads, check_threads, choose_threads
 from mlp.solver.trainable import Trainable
 
 
@@ -49,7 +52,10 @@ class Solver(Training):
     regularizer, clip_value, clip_norm, schedule, constraint, average), by keyword. ``network`` may also be one that
     several ranks train together, such as ``mlp.parallel.DataParallel``. ``step`` is a whole ``Step`` instead, of
     the same network, loss and optimizer. ``batch_size=None`` takes the whole training set as one batch,
-    ``batch_size=1`` one sample at a time.
+    ``batch_size=1`` one sample at a time. With ``prefetch=2`` a thread prepares up to two batches while another is
+    computed, to the same bits: on several cores, training does not wait for its augmentation. ``threads`` is how
+    many threads of BLAS share a matrix product; without it one alone computes products that are too small to share,
+    unless a variable such as OPENBLAS_NUM_THREADS says otherwise.
 
     ``fit`` returns a ``History`` with a row for each epoch: train loss and accuracy (running means over the
     epoch, each batch measured before its update), and loss and accuracy on the validation and the test set after
@@ -71,6 +77,8 @@ class Solver(Training):
         rng: int | np.random.Generator = 2022,
         log_every: int = 100,
         callbacks: Sequence[Callback] = (),
+        prefetch: int = 0,
+        threads: int | None = None,
         step: Step | None = None,
         **step_options: Any,
     ) -> None:
@@ -84,6 +92,8 @@ class Solver(Training):
         self.epochs = check_integer("epochs", epochs, 0)
         self.batch_size = None if batch_size is None else check_integer("batch_size", batch_size, 1)
         self.log_every = check_integer("log_every", log_every, 1)
+        self.prefetch = check_prefetch(prefetch, step)
+        self.threads = check_threads(threads)
         self.steps_per_epoch = 0
         self._watching: list[Callback] = []
         self.train_seconds = 0.0
@@ -108,8 +118,9 @@ class Solver(Training):
         }
         batches = Batches(train, self.batch_size or len(train), self.model.dtype)
         self.steps_per_epoch = len(batches)
+        limit = blas_threads(choose_threads(self.threads, self.network, batches.batch_size))
         # Overflow is found where it matters, in the loss, and explained there.
-        with np.errstate(over="ignore", invalid="ignore"), deferred_interrupts(self.model.interrupt):
+        with np.errstate(over="ignore", invalid="ignore"), limit, deferred_interrupts(self.model.interrupt):
             try:
                 self._tell("on_start")
                 self._watching = [callback for callback in self.callbacks if callback.watches_steps()]
@@ -145,16 +156,19 @@ class Solver(Training):
         is_classification = batches.dataset.is_classification
         begin = time.perf_counter()
         self.rng.bit_generator.state = self._order_state
-        for x, y in batches.epoch(self.rng, start=self.step_in_epoch):
-            self._training_step(x, y, batches.sample_weight, is_classification)
-            if self.global_step % self.log_every == 0:
-                row = {"step": self.global_step, "epoch": self.epoch + self.step_in_epoch / len(batches)}
-                row |= self._in_log.row("batch", is_classification)
-                self._in_log.reset()
-                self._tell("on_log", row)
-            if self.model.take_interrupt():
-                self._tell("on_interrupt")
-                raise Interrupted(f"interrupted after step {self.global_step}")
+        order = batches.epoch(self.rng, start=self.step_in_epoch)
+        ready = (order, batches, self.update, self.transform_rng)
+        with closing(prepare_ahead(*ready, self.prefetch) if self.prefetch else prepare(*ready)) as prepared:
+            for batch in prepared:
+                self._training_step(batch, is_classification)
+                if self.global_step % self.log_every == 0:
+                    row = {"step": self.global_step, "epoch": self.epoch + self.step_in_epoch / len(batches)}
+                    row |= self._in_log.row("batch", is_classification)
+                    self._in_log.reset()
+                    self._tell("on_log", row)
+                if self.model.take_interrupt():
+                    self._tell("on_interrupt")
+                    raise Interrupted(f"interrupted after step {self.global_step}")
         trained = time.perf_counter()
         row = {"step": self.global_step, "epoch": self.epoch + 1, "learning_rate": self.optimizer.lr}
         row |= self._in_epoch.row("train", is_classification)
@@ -174,9 +188,10 @@ class Solver(Training):
             warn_at_chance_level(row["train_accuracy"], batches.dataset, len(batches))
         self._tell("on_epoch", row)
 
-    def _training_step(self, x: Array, y: Array, weight: Array | None, is_classification: bool) -> None:
+    def _training_step(self, batch: Batch, is_classification: bool) -> None:
+        x, y, weight, inputs, targets, _ = batch
         try:
-            outcome = self.update(self.global_step, x, y, weight, self.transform_rng, is_classification)
+            outcome = self.update.learn(self.global_step, inputs, targets, weight, is_classification)
         except FloatingPointError as error:  # of mixed precision, with a gradient that no loss scale can help
             number = self.global_step + 1
             raise NotFinite(f"step {number} (epoch {self.epoch + 1}): {error}", number) from None

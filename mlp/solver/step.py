@@ -99,8 +99,16 @@ class Step:
 
         Nothing is updated if the loss is not finite, or a gradient is too large for mixed precision.
         """
-        if self.transform is not None:
-            x, targets = self.transform(x, targets, rng)
+        return self.learn(number, *self.prepare(x, targets, rng), sample_weight, is_classification)
+
+    def prepare(self, x: Array, targets: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+        """What the transform makes of a batch: all of the step that comes before the network."""
+        return (x, targets) if self.transform is None else self.transform(x, targets, rng)
+
+    def learn(
+        self, number: int, x: Array, targets: Array, sample_weight: Array | None, is_classification: bool
+    ) -> Outcome:
+        """The rest of step ``number``, on a batch that is prepared."""
         outcome = self.model.gradients(
             x, targets, self.loss,
             sample_weight=sample_weight, parts=self.accumulate,

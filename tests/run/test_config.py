@@ -71,6 +71,8 @@ TABLE = {
     "mixup": (0.2, ["-1", ".inf", "abc", "null"]),
     "adversarial": (0.1, ["-1", ".inf", "abc", "null"]),
     "mask_salient": (0.1, ["1", "-0.1", ".nan", "abc", "null"]),
+    "threads": (2, ["0", "-1", "1.5", "abc", "true"]),
+    "prefetch": (0, ["-1", "1.5", "abc", "null", "true"]),
     "batch_size": (10, ["0", "-5", "1.5", "abc", "true", "301"]),
     "epochs": (3, ["-1", "1.5", "ten", "null", "true"]),
     "seed": (0, ["-1", "1.5", "abc", "null", "true"]),
@@ -99,7 +101,7 @@ COMPANIONS = {
     "margin": {"loss": "Hinge"}, "beta1": {"optimizer": "Adam"}, "beta2": {"optimizer": "Adam"},
     "decay_epochs": {"schedule": "step_decay"}, "decay_factor": {"schedule": "step_decay"},
     "early_stopping": {"validation": 0.2}, "plateau_patience": {"validation": 0.2},
-    "elastic_sigma": {"elastic": 34.0}, "shard": {"data_parallel": 2},
+    "elastic_sigma": {"elastic": 34.0}, "prefetch": {"noise": 0.1}, "shard": {"data_parallel": 2},
     "microbatches": {"pipeline_stages": 2}, "pipeline_schedule": {"pipeline_stages": 2},
 }  # fmt: skip
 REFUSED = [

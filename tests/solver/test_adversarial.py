@@ -99,12 +99,16 @@ def test_network_and_loss_are_left_as_they_were(training):
 
 
 def test_mode_and_gradients_come_back_after_an_error():
-    network = smooth_network()
+    network = smooth_network().freeze("0")
+    frozen = [p.frozen for p in network.parameters]
     network.parameters.grad[...] = 1
     with pytest.raises(InputError):
         input_gradient(network, CrossEntropyLoss(), np.zeros((2, 6)), np.array([0, 7]))
     assert network.training
     assert (network.parameters.grad == 1).all()
+    assert [p.frozen for p in network.parameters] == frozen
+    assert any(frozen)
+    assert not all(frozen)
 
 
 def test_training_with_adversarial_samples_equals_training_on_them():

@@ -21,8 +21,11 @@ class Augmentation:
     x (m, features) or, for images, (m, rows · columns) or (m, rows, columns), in float32 or float64; x' has its
     shape and dtype, and is new memory. Arguments are never changed. The same generator state gives the same result.
 
-    A subclass that leaves targets alone writes ``images(x, rng)``, which can also be called by itself.
+    A subclass that leaves targets alone writes ``images(x, rng)``, which can also be called by itself. One that
+    depends on the weights of a network says so by ``uses_network``: its batches cannot be prepared in advance.
     """
+
+    uses_network = False
 
     def __call__(self, x: Array, targets: Array, rng: np.random.Generator) -> tuple[Array, Array]:
         return self.images(x, rng), targets
@@ -47,6 +50,7 @@ class Compose(Augmentation):
         for augment in self.augmentations:
             if not callable(augment):
                 raise InputError(f"Compose: {augment!r} is not an augmentation")
+        self.uses_network = any(getattr(augment, "uses_network", False) for augment in self.augmentations)
 
     def __call__(self, x: Array, targets: Array, rng: np.random.Generator) -> tuple[Array, Array]:
         x = x if self.augmentations else x.copy()
