@@ -95,13 +95,9 @@ class Batches:
             raise InputError(f"start must be a number of batches from 0 to {len(self)}, got {start!r}")
         samples = len(self.dataset)
         order = np.arange(samples) if rng is None else rng.permutation(samples)
-        return self._walk(order.astype(np.intp, copy=False), int(start))
-
-    # A generator runs nothing before its first batch; apart from `epoch`, so that the draw is not put off.
-    def _walk(self, order: NDArray[np.intp], start: int) -> Iterator[tuple[Array, Array]]:
-        size = self.batch_size
-        for begin in range(start * size, len(order), size):
-            yield self.load(order[begin : begin + size])
+        bounds = range(int(start) * self.batch_size, samples, self.batch_size)
+        order = order.astype(np.intp, copy=False)
+        return map(self.load, [order[begin : begin + self.batch_size] for begin in bounds])
 
 
 def _takeable(array: Array, dtype: np.dtype[Any]) -> Array:

@@ -24,9 +24,9 @@ from mlp.solver.data import Data, as_data, as_training_data, as_watched_data, le
 from mlp.solver.evaluation import evaluate, warn_at_chance_level
 from mlp.solver.history import History
 from mlp.solver.interrupt import deferred_interrupts
-from mlp.solver.prefetch import Batch, check_prefetch, prepare, prepare_ahead
+from mlp.solver.prefetch import check_prefetch, prepare_ahead
 from mlp.solver.state import Training
-from mlp.solver.step import Step
+from mlp.solver.step import Batch, Step, prepare
 from mlp.solver.threads import blas_threads, check_threads, choose_threads
 from mlp.solver.trainable import Trainable
 

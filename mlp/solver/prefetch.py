@@ -1,4 +1,4 @@
-"""Batches as a step takes them, and the next ones prepared in a thread while the current one is computed."""
+"""The next batches are prepared in a thread while the current one is computed."""
 
 from __future__ import annotations
 
@@ -8,36 +8,16 @@ from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from contextvars import copy_context
-from typing import Any, NamedTuple, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
 from mlp.arrays import Array
 from mlp.checks import InputError, check_integer
 from mlp.data.batches import Batches
-from mlp.solver.step import Step
+from mlp.solver.step import Batch, Step, prepare
 
 T = TypeVar("T")
-
-
-class Batch(NamedTuple):
-    """A batch as it is stored, what the step's ``transform`` made of it, and where that left its generator."""
-
-    x: Array
-    y: Array
-    sample_weight: Array | None
-    inputs: Array
-    targets: Array
-    state: Any
-
-
-def prepare(
-    epoch: Iterator[tuple[Array, Array]], batches: Batches, step: Step, rng: np.random.Generator
-) -> Generator[Batch, None, None]:
-    """The batches of an epoch, each prepared when it is asked for."""
-    for x, y in epoch:
-        inputs, targets = step.prepare(x, y, rng)
-        yield Batch(x, y, batches.sample_weight, inputs, targets, rng.bit_generator.state)
 
 
 def prepare_ahead(

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from mlp.arrays import Array
 from mlp.checks import InputError, check_integer
+from mlp.data.batches import Batches
 from mlp.losses.base import Loss
 from mlp.network import Network
 from mlp.optim.averaging import WeightAverage
@@ -99,16 +100,14 @@ class Step:
 
         Nothing is updated if the loss is not finite, or a gradient is too large for mixed precision.
         """
-        return self.learn(number, *self.prepare(x, targets, rng), sample_weight, is_classification)
-
-    def prepare(self, x: Array, targets: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-        """What the transform makes of a batch: all of the step that comes before the network."""
-        return (x, targets) if self.transform is None else self.transform(x, targets, rng)
+        if self.transform is not None:
+            x, targets = self.transform(x, targets, rng)
+        return self.learn(number, x, targets, sample_weight, is_classification)
 
     def learn(
         self, number: int, x: Array, targets: Array, sample_weight: Array | None, is_classification: bool
     ) -> Outcome:
-        """The rest of step ``number``, on a batch that is prepared."""
+        """All of step ``number`` but the transform."""
         outcome = self.model.gradients(
             x, targets, self.loss,
             sample_weight=sample_weight, parts=self.accumulate,
@@ -139,3 +138,23 @@ class Step:
             self.model.publish()
             yield
         self.model.publish(precision=self.precision)
+
+
+class Batch(NamedTuple):
+    """A batch as it is stored, what the step's ``transform`` made of it, and where that left its generator."""
+
+    x: Array
+    y: Array
+    sample_weight: Array | None
+    inputs: Array
+    targets: Array
+    state: Any
+
+
+def prepare(
+    epoch: Iterator[tuple[Array, Array]], batches: Batches, step: Step, rng: np.random.Generator
+) -> Generator[Batch, None, None]:
+    """The batches of an epoch, each prepared when it is asked for."""
+    for x, y in epoch:
+        inputs, targets = (x, y) if step.transform is None else step.transform(x, y, rng)
+        yield Batch(x, y, batches.sample_weight, inputs, targets, rng.bit_generator.state)
