@@ -61,8 +61,8 @@ class LocalRecord(Callback):
 
     def on_epoch(self, solver: Solver, row: dict[str, Any]) -> None:
         self._write(METRICS, row)
-        seconds = {"train_seconds": solver.train_seconds, "evaluation_seconds": solver.evaluation_seconds}
-        self._write(TIMING, {"epoch": row["epoch"]} | {name: round(s, 6) for name, s in seconds.items()})
+        seconds = ("train_seconds", "evaluation_seconds", "processor_seconds")
+        self._write(TIMING, {"epoch": row["epoch"]} | {name: round(getattr(solver, name), 6) for name in seconds})
 
     def on_close(self, solver: Solver) -> None:
         for file in self._files.values():

@@ -98,6 +98,7 @@ class Solver(Training):
         self._watching: list[Callback] = []
         self.train_seconds = 0.0
         self.evaluation_seconds = 0.0
+        self.processor_seconds = 0.0  # of both, by all threads
 
     @also_called(validation_data="validation", val="validation", test_data="test", train_data="train")
     def fit(self, train: Data, test: Data | None = None, validation: Data | None = None) -> History:
@@ -154,7 +155,7 @@ class Solver(Training):
 
     def _run_epoch(self, batches: Batches, watched: dict[str, Dataset]) -> None:
         is_classification = batches.dataset.is_classification
-        begin = time.perf_counter()
+        begin, processor = time.perf_counter(), time.process_time()
         self.rng.bit_generator.state = self._order_state
         order = batches.epoch(self.rng, start=self.step_in_epoch)
         ready = (order, batches, self.update, self.transform_rng)
@@ -179,6 +180,7 @@ class Solver(Training):
         row |= self._evaluate(watched)
         self.train_seconds = trained - begin
         self.evaluation_seconds = time.perf_counter() - trained
+        self.processor_seconds = time.process_time() - processor
         self.epoch += 1
         self.step_in_epoch = 0
         self._in_epoch.reset()
