@@ -17,7 +17,8 @@ Makes a virtual environment if none is active, installs the project if it is not
                  report --quick takes a few minutes). What was stopped goes on where it was.
   notebooks      make the notebooks of the course from their scripts, and run them (notebooks 05: only lesson 5)
   demo           draw a digit on a page, and watch the newest run read it (demo FOLDER: another run)
-  benchmark      measure this library beside PyTorch, JAX and scikit-learn, which are installed first
+  benchmark      measure this library beside PyTorch, JAX and scikit-learn, which are installed first;
+                 benchmark --cold-start: how long each takes from its start to 98 % on the test set
   test           run the tests, as ./scripts/test.sh does
   settings       list all settings of a run
 

@@ -59,6 +59,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         "--epoch-loop", nargs="?", type=positive, const=2, metavar="EPOCHS",
         help="what Solver.fit adds to its iterations (default: over 2 epochs)",
     )  # fmt: skip
+    extra.add_argument(
+        "--cold-start", nargs="?", type=percentage, const=0.98, metavar="PERCENT",
+        help="seconds from the start of a process to so much accuracy on the test set (default: 98)",
+    )  # fmt: skip
     extra.add_argument("--import-time", action="store_true", help="what import mlp costs beyond NumPy")
     extra.add_argument("--augmentation", action="store_true", help="seconds to augment the 60,000 training images")
     extra.add_argument(
@@ -88,6 +92,16 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"a whole number of at least 1 is needed, got {text!r}")
     return int(text)
+
+
+def percentage(text: str) -> float:
+    try:
+        share = float(text) / 100
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"a number from 0 to 100 is needed, got {text!r}")
+    return share
 
 
 def writable(text: str) -> Path:
@@ -169,17 +183,25 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     options = parse(arguments)
 
+    from benchmark_contenders.cold_start import cold_start
     from benchmark_contenders.extras import epoch_loop, import_time, memory, toolbox
     from benchmark_contenders.measure import BenchmarkError, environment
 
     if options.core is None:
         say("This system cannot pin a process to a core: the times will scatter more.")
-    else:
+    elif options.cold_start is None:
         os.sched_setaffinity(0, {options.core})  # all processes started from here on inherit it
     env = environment(options.keep_openblas_coretype)
     command = shlex.join(["python", "scripts/benchmark.py", *arguments])
     sections, raw = [], {}
     try:
+        if options.cold_start is not None:
+            names = [name for name in options.contenders or CONTENDERS if name not in ("mlp", "bare")]
+            skipped = missing_peers(names)
+            for name, reason in skipped.items():
+                say(f"{CONTENDERS[name].title} is left out: {reason}")
+            names = ["mlp", *(name for name in names if name not in skipped)]
+            sections.append(cold_start(names, options.rounds, options.cold_start, env, options.core))
         if options.epoch_loop:
             sections.append(epoch_loop(options.epoch_loop, options.rounds, env))
         if options.import_time:

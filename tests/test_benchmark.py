@@ -35,6 +35,14 @@ def run(*arguments):
     )  # fmt: skip
 
 
+def test_a_cold_start_ends_at_the_accuracy_asked_for():
+    done = run("--cold-start", "85", "--contenders", "mlp", "--rounds", "1")
+    assert done.returncode == 0, done.stderr
+    assert "## From a cold start to 85% on the test set" in done.stdout
+    row = next(line for line in done.stdout.splitlines() if line.startswith("| mlp |")).split(" | ")
+    assert row[4:] == ["1", "1.00 (1.00–1.00) |"]  # the default recipe is above 90 % after its first epoch
+
+
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory):
     """One setting, this library and the bare products, two rounds: (process, report file, raw times)."""
@@ -87,6 +95,7 @@ def test_raw_times_are_complete(quick):
         ["--rounds", "many"],
         ["--core", "100000"],
         ["--clock", "sun"],
+        ["--cold-start", "101"],
         ["--output", "no/such/folder/report.md"],
         ["--speed"],
         ["report.md"],

@@ -2,18 +2,18 @@
 
 Each is one function ``build(problem) -> step``. Calling ``step()`` runs one iteration (the next batch in the
 same random order, forward, loss, backward, update) and returns the batch's loss and accuracy as Python
-numbers. So the files beside this one can be read next to each other, to check that they do the same.
+numbers; ``step.classify(images)`` gives classes with the weights as they are then. So the files beside this
+one can be read next to each other, to check that they do the same.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-# Loss and accuracy; None where there is none.
-Step = Callable[[], tuple[float | None, float | None]]
+# () -> loss and accuracy, None where there is none; with the attribute ``classify``.
+Step = Any
 
 
 class Unsupported(Exception):

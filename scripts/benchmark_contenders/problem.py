@@ -82,7 +82,7 @@ class Problem:
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
-        self.dataset = load_mnist()[0]
+        self.dataset, self.test = load_mnist()
         rng = np.random.default_rng(setting.seed)
         #: (weight (in, out), bias (out,)) of each layer
         self.initial_weights = [

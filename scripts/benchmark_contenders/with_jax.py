@@ -29,11 +29,14 @@ def build(problem: Problem) -> Step:
     activation, loss = ACTIVATIONS[s.activation], make_loss(problem)
     batch = problem.index_batches(lambda order: order.astype(np.int32))
 
-    def loss_and_accuracy(weights: Any, x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def forward(weights: Any, x: jax.Array) -> jax.Array:
         *hidden, last = weights
         for W, b in hidden:
             x = activation(x @ W + b)
-        scores = x @ last[0] + last[1]
+        return x @ last[0] + last[1]
+
+    def loss_and_accuracy(weights: Any, x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
+        scores = forward(weights, x)
         return loss(scores, y), (scores.argmax(1) == y).mean()
 
     # Donated: the new weights and velocity take the memory of the old ones.
@@ -53,6 +56,7 @@ def build(problem: Problem) -> Step:
         value, accuracy = numbers.tolist()
         return value, accuracy
 
+    step.classify = lambda images: np.asarray(forward(weights, jnp.asarray(images)).argmax(1))
     return step
 
 

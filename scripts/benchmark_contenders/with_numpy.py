@@ -71,6 +71,7 @@ def build_mlp(problem: Problem) -> Step:
         optimizer.step()
         return value, correct / len(y)
 
+    step.classify = network.predict
     return step
 
 

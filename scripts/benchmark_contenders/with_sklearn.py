@@ -45,4 +45,5 @@ def build(problem: Problem) -> Step:
         classifier.partial_fit(inputs[indices], labels[indices])
         return float(classifier.loss_), None
 
+    step.classify = classifier.predict
     return step

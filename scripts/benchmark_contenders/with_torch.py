@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from itertools import pairwise
 from typing import Any
 
@@ -31,7 +32,7 @@ def build_compiled(problem: Problem) -> Step:
 
 
 def _build(problem: Problem, fused: bool, compiled: bool) -> Step:
-    torch.set_num_threads(1)
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", 1)))
     s = problem.setting
     network = make_network(problem)
     options: dict[str, Any] = {"lr": s.lr, "weight_decay": s.weight_decay}
@@ -60,6 +61,11 @@ def _build(problem: Problem, fused: bool, compiled: bool) -> Step:
         optimizer.step()
         return value.item(), correct.item() / len(indices)
 
+    @torch.no_grad()
+    def classify(images: Any) -> Any:
+        return network(torch.from_numpy(images)).argmax(1).numpy()
+
+    step.classify = classify
     return step
 
 
