@@ -23,7 +23,8 @@ class Result:
     """A run as its folder tells it.
 
     ``rows`` are its epochs (train_loss, test_accuracy, ...) and ``logs`` the records between them (batch_loss,
-    ...), ``seconds_train`` and ``seconds_evaluation`` sums over the epochs. ``status`` is "completed",
+    ...), ``times`` what the clock says of each epoch,
+    ``seconds_train`` and ``seconds_evaluation`` its sums. ``status`` is "completed",
     "diverged" (``step`` and ``error`` say where and why), or "unfinished". One that early stopping ended is
     completed, with fewer epochs than it might have had.
     """
@@ -38,6 +39,7 @@ class Result:
     seconds_train: float
     seconds_evaluation: float
     logs: list[dict[str, Any]] = field(default_factory=list)
+    times: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def is_finished(self) -> bool:
@@ -65,7 +67,7 @@ def load_result(folder: str | Path) -> Result:
     train, evaluation = (sum(row[name] for row in times) for name in SECONDS)
     step = final["step"] if is_finished else records[-1]["step"] if records else 0
     logs = [row for row in records if "batch_loss" in row]
-    return Result(config, folder, status, step, final.get("error"), rows, final, train, evaluation, logs)
+    return Result(config, folder, status, step, final.get("error"), rows, final, train, evaluation, logs, times)
 
 
 def _check_epochs(folder: Path, config: RunConfig, final: dict[str, Any], found: dict[str, int]) -> None:
