@@ -54,22 +54,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--output", type=writable, metavar="FILE.md", help="write the report here as well")
     parser.add_argument("--json", type=writable, metavar="FILE", help="write the raw times here")
-    extra = parser.add_argument_group("other measurements, made instead of the iterations")
-    extra.add_argument(
-        "--epoch-loop", nargs="?", type=positive, const=2, metavar="EPOCHS",
-        help="what Solver.fit adds to its iterations (default: over 2 epochs)",
-    )  # fmt: skip
-    extra.add_argument(
-        "--cold-start", nargs="?", type=percentage, const=0.98, metavar="PERCENT",
-        help="seconds from the start of a process to so much accuracy on the test set (default: 98)",
-    )  # fmt: skip
-    extra.add_argument("--import-time", action="store_true", help="what import mlp costs beyond NumPy")
-    extra.add_argument("--augmentation", action="store_true", help="seconds to augment the 60,000 training images")
-    extra.add_argument(
-        "--activation-memory", action="store_true", help="bytes of a training step, recomputed and compressed"
-    )
-    extra.add_argument("--precision", action="store_true", help="accuracy with float16 numbers and int8 weights")
-    extra.add_argument("--memory", action="store_true", help="peak memory of a default run of scripts/run_mlp.py")
+    add_others(parser)
     options = parser.parse_args(arguments)
 
     from benchmark_contenders.problem import GROUPS, SETTINGS
@@ -86,6 +71,26 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         options.core = available[-1]
     options.rounds = options.rounds or (3 if options.quick else 15)
     return options
+
+
+def add_others(parser: Parser) -> None:
+    """The options that measure something else than iterations."""
+    extra = parser.add_argument_group("other measurements, made instead of the iterations")
+    extra.add_argument(
+        "--epoch-loop", nargs="?", type=positive, const=2, metavar="EPOCHS",
+        help="what Solver.fit adds to its iterations (default: over 2 epochs)",
+    )  # fmt: skip
+    extra.add_argument(
+        "--cold-start", nargs="?", type=percentage, const=0.98, metavar="PERCENT",
+        help="seconds from the start of a process to so much accuracy on the test set (default: 98)",
+    )  # fmt: skip
+    extra.add_argument("--import-time", action="store_true", help="what import mlp costs beyond NumPy")
+    extra.add_argument("--augmentation", action="store_true", help="seconds to augment the 60,000 training images")
+    extra.add_argument(
+        "--activation-memory", action="store_true", help="bytes of a training step, recomputed and compressed"
+    )
+    extra.add_argument("--precision", action="store_true", help="accuracy with float16 numbers and int8 weights")
+    extra.add_argument("--memory", action="store_true", help="peak memory of a default run of scripts/run_mlp.py")
 
 
 def positive(text: str) -> int:
@@ -179,29 +184,40 @@ def iterations(options: argparse.Namespace, env: dict[str, str]) -> tuple[str, d
     return report, {"machine": machine(options.core), "settings": results}
 
 
+def pin(options: argparse.Namespace) -> None:
+    """Hold this process to a core, and all that it starts; a cold start chooses how many cores it uses."""
+    if options.core is None:
+        say("This system cannot pin a process to a core: the times will scatter more.")
+    elif options.cold_start is None:
+        os.sched_setaffinity(0, {options.core})
+
+
+def cold_starts(options: argparse.Namespace, env: dict[str, str]) -> str:
+    """The report on the way from nothing to a good network."""
+    from benchmark_contenders.cold_start import cold_start
+
+    wanted = set(options.contenders or CONTENDERS) - {"mlp", "bare"}
+    skipped = missing_peers(sorted(wanted))
+    for name, reason in skipped.items():
+        say(f"{CONTENDERS[name].title} is left out: {reason}")
+    names = ["mlp", *(name for name in CONTENDERS if name in wanted.difference(skipped))]
+    return cold_start(names, options.rounds, options.cold_start, env, options.core)
+
+
 def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     options = parse(arguments)
 
-    from benchmark_contenders.cold_start import cold_start
     from benchmark_contenders.extras import epoch_loop, import_time, memory, toolbox
     from benchmark_contenders.measure import BenchmarkError, environment
 
-    if options.core is None:
-        say("This system cannot pin a process to a core: the times will scatter more.")
-    elif options.cold_start is None:
-        os.sched_setaffinity(0, {options.core})  # all processes started from here on inherit it
+    pin(options)
     env = environment(options.keep_openblas_coretype)
     command = shlex.join(["python", "scripts/benchmark.py", *arguments])
     sections, raw = [], {}
     try:
         if options.cold_start is not None:
-            names = [name for name in options.contenders or CONTENDERS if name not in ("mlp", "bare")]
-            skipped = missing_peers(names)
-            for name, reason in skipped.items():
-                say(f"{CONTENDERS[name].title} is left out: {reason}")
-            names = ["mlp", *(name for name in names if name not in skipped)]
-            sections.append(cold_start(names, options.rounds, options.cold_start, env, options.core))
+            sections.append(cold_starts(options, env))
         if options.epoch_loop:
             sections.append(epoch_loop(options.epoch_loop, options.rounds, env))
         if options.import_time:
