@@ -60,6 +60,11 @@ def make_initializer(name: str, **options: Any) -> Initializer:
     return INITIALIZERS.make(name, **options)
 
 
+def as_initializer(init: str | Initializer) -> Initializer:
+    """What a layer was given as an initializer: the function itself, or the one registered under this name."""
+    return make_initializer(init) if isinstance(init, str) else init
+
+
 def for_activation(activation: str) -> Initializer:
     """The initializer for the weights of a Linear whose output goes into this activation.
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from mlp.arrays import Array
 from mlp.checks import InputError
-from mlp.initializers import Initializer, for_activation, make_initializer
+from mlp.initializers import Initializer, as_initializer, for_activation
 from mlp.layers.activations import ACTIVATIONS
 from mlp.layers.base import Layer
 from mlp.layers.batch_norm import BatchNorm
@@ -114,14 +114,14 @@ def choose_initializers(body: Layer, init: str | Initializer | None) -> None:
     ``InputError`` for an unknown name.
     """
     leaves = [layer for layer in body.walk() if isinstance(layer, Linear) or not layer.children()]
-    is_auto = init is None or (isinstance(init, str) and init.lower() == "auto")
+    is_auto = isinstance(init, str) and init.lower() == "auto"
     for i, layer in enumerate(leaves):
         if not isinstance(layer, Linear) or (init is None and layer.weight_init is not None):
             continue
-        if is_auto:
+        if init is None or is_auto:
             layer.weight_init = for_activation(_following(leaves[i + 1 :]))
         else:
-            layer.weight_init = make_initializer(init) if isinstance(init, str) else init
+            layer.weight_init = as_initializer(init)
 
 
 def _following(leaves: list[Layer]) -> str:

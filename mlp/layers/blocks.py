@@ -100,8 +100,8 @@ class Mlp(Block):
         bias1: bool = True,
         bias2: bool = True,
         return_residual: bool = False,
-        weight_init: Initializer | None = None,
-        bias_init: Initializer = zeros,
+        weight_init: str | Initializer | None = None,
+        bias_init: str | Initializer = zeros,
         rng: int | np.random.Generator | None = None,
         dtype: DTypeLike = np.float32,
     ) -> None:

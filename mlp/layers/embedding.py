@@ -9,7 +9,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from mlp.arrays import Array
 from mlp.checks import InputError, check_dtype, check_integer, check_rng
-from mlp.initializers import Initializer, normal
+from mlp.initializers import Initializer, as_initializer, normal
 from mlp.layers.base import Layer, check_features, check_upstream
 from mlp.layers.containers import Container
 from mlp.parameter import Parameter
@@ -36,7 +36,7 @@ class Embedding(Layer):
         num_embeddings: int,
         embedding_dim: int,
         *,
-        weight_init: Initializer | None = None,
+        weight_init: str | Initializer | None = None,
         rng: int | np.random.Generator | None = None,
         dtype: DTypeLike = np.float32,
     ) -> None:
@@ -44,7 +44,7 @@ class Embedding(Layer):
         self.num_embeddings = check_integer("Embedding: num_embeddings", num_embeddings, 1)
         self.embedding_dim = check_integer("Embedding: embedding_dim", embedding_dim, 1)
         self.out_features = self.embedding_dim
-        self.weight_init = weight_init or normal(1.0)
+        self.weight_init = normal(1.0) if weight_init is None else as_initializer(weight_init)
         self.weight = Parameter(np.empty((num_embeddings, embedding_dim), check_dtype(dtype)), "weight")
         self.reset_parameters(check_rng(rng))
 

@@ -59,8 +59,8 @@ class GatedMlp(Block):
         bias2: bool = True,
         multiple_of: int = 128,
         return_residual: bool = False,
-        weight_init: Initializer | None = None,
-        bias_init: Initializer = zeros,
+        weight_init: str | Initializer | None = None,
+        bias_init: str | Initializer = zeros,
         rng: int | np.random.Generator | None = None,
         dtype: DTypeLike = np.float32,
     ) -> None:

@@ -7,7 +7,7 @@ from numpy.typing import DTypeLike
 
 from mlp.arrays import Array
 from mlp.checks import check_dtype, check_flag, check_integer, check_rng
-from mlp.initializers import Initializer, he_normal, zeros
+from mlp.initializers import Initializer, as_initializer, he_normal, zeros
 from mlp.layers.base import Layer, check_features
 from mlp.parameter import Parameter
 
@@ -21,9 +21,10 @@ class Linear(Layer):
         dL/db = 1ᵀ dy          (out_features,)
         dL/dx = dy Wᵀ          (batch, in_features)
 
-    ``weight`` has shape (in_features, out_features), the transpose of PyTorch's. It is drawn by ``weight_init``
-    from ``rng``. By default that is He's N(0, 2 / in_features), and in a network that draws its weights
-    (``rng=``) what suits the activation that follows. ``bias`` is drawn by ``bias_init``, by default zeros.
+    ``weight`` has shape (in_features, out_features), the transpose of PyTorch's. It is drawn by ``weight_init``,
+    a function or its name, such as "xavier_normal", from ``rng``. By default that is He's N(0, 2 / in_features),
+    and in a network that draws its weights (``rng=``) what suits the activation that follows. ``bias`` is drawn by
+    ``bias_init``, by default zeros.
 
     Raises ``InputError`` for sizes below 1, and for an x of another width or dtype.
 
@@ -36,8 +37,8 @@ class Linear(Layer):
         out_features: int,
         *,
         bias: bool = True,
-        weight_init: Initializer | None = None,
-        bias_init: Initializer = zeros,
+        weight_init: str | Initializer | None = None,
+        bias_init: str | Initializer = zeros,
         rng: int | np.random.Generator | None = None,
         dtype: DTypeLike = np.float32,
     ) -> None:
@@ -45,8 +46,8 @@ class Linear(Layer):
         dtype = check_dtype(dtype)
         self.in_features = check_integer("Linear: in_features", in_features, 1)
         self.out_features = check_integer("Linear: out_features", out_features, 1)
-        self.weight_init = weight_init
-        self.bias_init = bias_init
+        self.weight_init = None if weight_init is None else as_initializer(weight_init)
+        self.bias_init = as_initializer(bias_init)
         self.weight = Parameter(np.empty((in_features, out_features), dtype), "weight")
         self.bias = Parameter(np.empty(out_features, dtype), "bias") if check_flag("Linear: bias", bias) else None
         self.reset_parameters(check_rng(rng))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mlp import InputError, Linear
+from mlp import Embedding, InputError, Linear, Mlp
 from mlp.initializers import constant, normal
 
 X = np.array([[1.0, 2], [3, 4]])
@@ -74,6 +74,16 @@ def test_reset_draws_anew_from_the_initializer():
     np.testing.assert_array_equal(layer.weight.data, drawn)
     assert not layer.bias.data.any()
     assert (Linear(4, 3, weight_init=constant(0.5)).weight.data == 0.5).all()
+
+
+def test_initializers_by_name():
+    layer = Linear(4, 3, weight_init="orthogonal", bias_init="small_positive", rng=0)
+    np.testing.assert_allclose(layer.weight.data.T @ layer.weight.data, np.eye(3), atol=1e-6)
+    np.testing.assert_allclose(layer.bias.data, 0.01)
+    assert not Mlp(4, weight_init="zeros", rng=0).fc2.weight.data.any()
+    assert not Embedding(4, 3, weight_init="zeros").weight.data.any()
+    with pytest.raises(InputError, match="unknown initializer 'glorot'; there are: auto"):
+        Linear(4, 3, weight_init="glorot")
 
 
 @pytest.mark.parametrize("size", [0, -1, 2.0, "2", None, True])

@@ -9,7 +9,7 @@ from numpy.typing import DTypeLike
 
 from mlp.arrays import Array
 from mlp.checks import InputError, check_dtype, check_flag, check_integer, check_rng
-from mlp.initializers import Initializer, he_normal, zeros
+from mlp.initializers import Initializer, as_initializer, he_normal, zeros
 from mlp.layers.base import Layer
 from mlp.layers.linear import Linear
 from mlp.parallel.communicator import Communicator
@@ -37,8 +37,8 @@ class ShardedLinear(Linear):
         *,
         sequence_parallel: bool = False,
         bias: bool = True,
-        weight_init: Initializer | None = None,
-        bias_init: Initializer = zeros,
+        weight_init: str | Initializer | None = None,
+        bias_init: str | Initializer = zeros,
         rng: int | np.random.Generator | None = None,
         dtype: DTypeLike = np.float32,
     ) -> None:
@@ -50,8 +50,8 @@ class ShardedLinear(Linear):
         self.sequence_parallel = check_flag(f"{self.name}: sequence_parallel", sequence_parallel)
         bias = check_flag(f"{self.name}: bias", bias)
         check_divisible(f"{self.name}: {self.divided}", getattr(self, self.divided), communicator.size)
-        self.weight_init = weight_init
-        self.bias_init = bias_init
+        self.weight_init = None if weight_init is None else as_initializer(weight_init)
+        self.bias_init = as_initializer(bias_init)
         weight, vector = (self.in_features, self.out_features), (self.out_features,)
         self.weight = Parameter(np.empty(self._part_shape("weight", weight), dtype), "weight")
         self.bias = Parameter(np.empty(self._part_shape("bias", vector), dtype), "bias") if bias else None
