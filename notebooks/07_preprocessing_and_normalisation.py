@@ -384,7 +384,7 @@ for ax, (name, place) in zip(axes, places.items(), strict=False):
     saturated[name] = np.mean(abs(inputs) > 4)
     ax.hist(inputs.ravel(), bins=60, range=(-30, 30), color=COLOURS[name])
     ax.axvspan(-4, 4, color=GREEN, alpha=0.25, zorder=0)
-    ax.set(title=f"{name}: {saturated[name]:.0%} saturated", xlabel="input of the last sigmoid", yticks=[])
+    ax.set(title=f"{name}\n{saturated[name]:.0%} saturated", xlabel="input of the last sigmoid", yticks=[])
     losses[name] = [min(train_loss(sigmoid_network(place, f), rate) for rate in (0.5, 2.0)) for f in FACTORS]
     axes[3].plot(FACTORS, losses[name], color=COLOURS[name], marker="o", label=name)
     print(
