@@ -157,6 +157,10 @@ def _make_schedule(config: RunConfig, samples: int) -> Any:
     options: dict[str, Any] = {}
     if "every" in takes:
         options = {"every": decay_steps, "factor": config.decay_factor}
+    elif "milestones" in takes:
+        if not config.milestones or config.milestones != sorted(set(config.milestones)):
+            raise InputError(f"milestones: got {config.milestones}; accepted: epochs in order, such as [5, 8]")
+        options = {"milestones": [e * steps_per_epoch for e in config.milestones], "factor": config.decay_factor}
     elif "factor" in takes:
         options = {"factor": config.decay_factor ** (1 / decay_steps)}
     elif "period" in takes:

@@ -173,7 +173,7 @@ def folder(help: str, **facts: Any) -> Any:
     return setting(None, "the path of a folder", clean, str, help, kind="FOLDER", **facts)
 
 
-def widths(default: list[int], help: str) -> Any:
+def widths(default: list[int], help: str, *needs: Condition) -> Any:
     """A list of integers of at least 1."""
 
     def clean(v: Any) -> list[int]:
@@ -187,6 +187,7 @@ def widths(default: list[int], help: str) -> Any:
         clean,
         read_widths,
         help,
+        *needs,
         kind="LIST",
     )
 

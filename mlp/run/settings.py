@@ -104,7 +104,7 @@ class RunConfig:
     )
     schedule: str = choice(
         "constant",
-        lambda: SCHEDULES.made_with("lr", "steps", "every", "factor", "period"),
+        lambda: SCHEDULES.made_with("lr", "steps", "every", "factor", "period", "milestones"),
         "the learning rate over the epochs",
     )
     warmup_epochs: float = between(0, 1e6, 0.0, "epochs in which the learning rate rises from 0")
@@ -112,6 +112,9 @@ class RunConfig:
         10.0, "a number > 0, at most 1e6", lambda v: 0 < v <= 1e6, "epochs between two decays, or until a restart",
         only.schedule_takes("factor", "period"),
     )  # fmt: skip
+    milestones: list[int] = widths(
+        [], "epochs after which the learning rate decays", only.schedule_takes("milestones")
+    )
     decay_factor: float = between(0, 1, 0.1, "factor of a decay of the learning rate", only.DECAYS)
     plateau_patience: int | None = integer(
         None, 0, "epochs without progress of the validation loss until the rate decays", only.HELD_OUT

@@ -50,6 +50,7 @@ TABLE = {
     "schedule": ("cosine", ["cosinus", "5", "null"]),
     "warmup_epochs": (0.5, ["-1", ".nan", "abc", "null"]),
     "decay_epochs": (2.5, ["0", "-1", ".nan", "abc", "null"]),
+    "milestones": ([2, 3], ["abc", "[0]", "[1.5]", "2.5", "null", "[[1]]", "[true]"]),
     "decay_factor": (0.5, ["-0.1", "1.1", ".nan", "abc", "null"]),
     "plateau_patience": (3, ["-1", "1.5", "abc", "true"]),
     "clip_norm": (1.0, ["0", "-1", ".nan", "abc", "true"]),
@@ -100,6 +101,7 @@ TABLE = {
 COMPANIONS = {
     "margin": {"loss": "Hinge"}, "beta1": {"optimizer": "Adam"}, "beta2": {"optimizer": "Adam"},
     "decay_epochs": {"schedule": "step_decay"}, "decay_factor": {"schedule": "step_decay"},
+    "milestones": {"schedule": "multi_step"},
     "early_stopping": {"validation": 0.2}, "plateau_patience": {"validation": 0.2},
     "elastic_sigma": {"elastic": 34.0}, "prefetch": {"noise": 0.1}, "shard": {"data_parallel": 2},
     "microbatches": {"pipeline_stages": 2}, "pipeline_schedule": {"pipeline_stages": 2},

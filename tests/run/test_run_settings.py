@@ -17,6 +17,7 @@ GROUPS = {
     "Adam": ["optimizer=Adam", "learning_rate=0.003", "schedule=cosine", "warmup_epochs=0.5", "clip_norm=1"],
     "AdamW": ["optimizer=AdamW", "learning_rate=0.003", "schedule=one_cycle", "weight_average=0.9"],
     "RMSProp": ["optimizer=RMSProp", "learning_rate=0.001", "schedule=exponential", "decay_epochs=1"],
+    "multi_step": ["schedule=multi_step", "milestones=1,2", "decay_factor=0.5"],
     "AdaGrad": ["optimizer=AdaGrad", "learning_rate=0.02", "schedule=step_decay", "decay_epochs=1.5"],
     "penalties": ["l1=0.0001", "l2=0.001", "max_norm=2", "clip_value=0.1", "accumulate=3"],
     "moved images": ["rotation=10", "shift=1", "scaling=0.1", "shear=5", "noise=0.1"],
