@@ -27,7 +27,8 @@ OF_TRAINING = (
     "hidden", "activation", "normalization", "dropout", "residual", "init", "init_std", "init_bias",
     "loss", "label_smoothing", "class_weights", "l1", "l2", "max_norm",
     "optimizer", "learning_rate", "momentum", "dampening", "nesterov", "beta1", "beta2", "weight_decay",
-    "schedule", "warmup_epochs", "decay_epochs", "milestones", "decay_factor", "clip_norm", "clip_value", "accumulate",
+    "schedule", "warmup_epochs", "decay_epochs", "milestones", "decay_factor", "clip_norm", "clip_value",
+    "accumulate",
     "batch_size", "epochs", "early_stopping", "noise", "mixup", "adversarial", "mask_salient",
 )  # fmt: skip
 
