@@ -16,6 +16,7 @@ Makes a virtual environment if none is active, installs the project if it is not
   report         all experiments, then the report with its tables and figures (about an hour on two cores;
                  report --quick takes a few minutes). What was stopped goes on where it was.
   notebooks      make the notebooks of the course from their scripts, and run them (notebooks 05: only lesson 5)
+  docs           make the site of all documents in build/site, with the lessons run (docs --skip-lessons: without)
   demo           draw a digit on a page, and watch the newest run read it (demo FOLDER: another run)
   benchmark      measure this library beside PyTorch, JAX and scikit-learn, which are installed first;
                  benchmark --cold-start: how long each takes from its start to 98 % on the test set
@@ -86,6 +87,10 @@ case "$target" in
         prepare train notebooks
         exec "$PYTHON" "$folder/scripts/make_notebooks.py" --execute "$@"
         ;;
+    docs)
+        prepare train notebooks docs
+        exec "$PYTHON" "$folder/scripts/make_docs.py" "$@"
+        ;;
     demo)
         prepare train
         exec "$PYTHON" "$folder/scripts/demo.py" "$@"
@@ -104,7 +109,7 @@ case "$target" in
             prepare train
             exec "$PYTHON" "$folder/scripts/run_mlp.py" --config "$folder/configs/$target.yaml" "$@"
         fi
-        known="settings report notebooks demo benchmark test $(names "$folder/configs")$(names "$folder/configs/experiments")"
+        known="settings report notebooks docs demo benchmark test $(names "$folder/configs")$(names "$folder/configs/experiments")"
         near=$(nearest "$target" $known)
         hint=${near:+did you mean $near? }
         if [ -f "$target" ]; then hint="a file is given with --config $target; "; fi
