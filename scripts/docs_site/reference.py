@@ -107,17 +107,21 @@ def module_of(path: str) -> str:
 
 def signature(node: Definition) -> str:
     """A definition as it is written: of a class with the arguments that make one, or with its fields."""
-    if not isinstance(node, ast.ClassDef):
-        decorators = {ast.unparse(decorator) for decorator in node.decorator_list}
-        returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
-        if decorators & {"property", "cached_property"}:
-            return f"{node.name}{returns.replace(' -> ', ': ')}"
-        return _broken(f"{node.name}(", _arguments(node.args), f"){returns}")
+    if isinstance(node, ast.ClassDef):
+        return _class_signature(node)
+    decorators = {ast.unparse(decorator) for decorator in node.decorator_list}
+    returns = ast.unparse(node.returns) if node.returns else ""
+    if decorators & {"property", "cached_property"}:
+        return f"{node.name}: {returns}" if returns else node.name
+    return _broken(f"{node.name}(", _arguments(node.args), f") -> {returns}" if returns else ")")
+
+
+def _class_signature(node: ast.ClassDef) -> str:
     bases = f"({', '.join(map(ast.unparse, node.bases))})" if node.bases else ""
     make = next((n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"), None)
     arguments = _arguments(make.args) if make else _fields(node)
-    call = _broken(f"{node.name}(", arguments, ")") if arguments or make else ""
-    return f"class {node.name}{bases}" + (f"\n{call}" if call else "")
+    call = _broken(f"\n{node.name}(", arguments, ")") if arguments or make else ""
+    return f"class {node.name}{bases}{call}"
 
 
 def _arguments(arguments: ast.arguments) -> list[str]:
