@@ -87,9 +87,9 @@ assert by_rate[-1] < 0.5  # too large: thrown out
 assert finder.suggestion < 1.0
 
 # %% [markdown]
-# One number decides between a network that works and one that guesses, and the useful range is narrow: a factor
-# of ten to thirty. So vary the rate by factors, and vary it first. When you change something else, such as the loss, the size or
-# the optimizer, look for it again.
+# One number decides between a network that works and one that guesses, and the useful range is narrow: a factor of ten
+# to thirty. So vary the rate by factors, and vary it first. When you change something else, such as the loss, the size
+# or the optimizer, look for it again.
 #
 # ## Momentum, together with the learning rate
 #
