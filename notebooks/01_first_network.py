@@ -1,9 +1,9 @@
 # %% [markdown]
 # # 1. A first network in ten minutes
 #
-# **What you will see.** A network with one hidden layer learns to read handwritten digits in a few seconds. You look
-# at its data, its learning curves, its weights, the digits that it confuses and its worst mistakes. You save it, load
-# it, and let it read a digit that you draw yourself.
+# **What you will see.** A network with one hidden layer learns to read handwritten digits in a few seconds. You
+# look at its data, its learning curves, its weights, the digits that it confuses and its worst mistakes. You save
+# it, load it, and let it read a digit that you draw yourself.
 #
 # Run the cells from top to bottom. Then change a number and run them again: that is what a notebook is for.
 
@@ -19,8 +19,8 @@ epochs = 20 if THOROUGH else 5
 # %% [markdown]
 # ## The data
 #
-# MNIST has 60,000 images to learn from and 10,000 to test with. It comes with the library. An image is 28 × 28 pixels,
-# which the network sees as one row of 784 numbers between −0.5 (paper) and 0.5 (ink).
+# MNIST has 60,000 images to learn from and 10,000 to test with. It comes with the library. An image is 28 × 28
+# pixels, which the network sees as one row of 784 numbers between −0.5 (paper) and 0.5 (ink).
 
 # %%
 train, test = mlp.load_mnist()
@@ -84,8 +84,8 @@ assert history[-1]["train_loss"] < history[0]["train_loss"] / 3
 # %% [markdown]
 # ## What the weights look like
 #
-# Each hidden neuron has 784 weights, one for each pixel: an image of its own. Where it is blue, ink makes the neuron
-# more active; where it is red, less so. The neurons look for strokes and gaps in certain places.
+# Each hidden neuron has 784 weights, one for each pixel: an image of its own. Where it is blue, ink makes the
+# neuron more active; where it is red, less so. The neurons look for strokes and gaps in certain places.
 
 # %%
 W = network[0].weight.data  # (784, 128)
@@ -118,8 +118,8 @@ print(f"hardest digit: {np.argmin(matrix.diagonal() / matrix.sum(axis=1))}")
 # %% [markdown]
 # ## The worst mistakes
 #
-# Sort the test images by their own loss, $-\log p_y$. The worst are those where the network was sure and wrong. Would
-# you have read all of them correctly?
+# Sort the test images by their own loss, $-\log p_y$. The worst are those where the network was sure and wrong.
+# Would you have read all of them correctly?
 
 # %%
 each = mlp.CrossEntropyLoss(reduction="none").forward(network.scores(x_test), y_test)
@@ -134,8 +134,8 @@ assert np.all(predicted[worst] != y_test[worst])
 assert share > 0.6
 
 # %% [markdown]
-# Nearly all of the loss comes from few images. The others are solved, and teach the network almost nothing any more:
-# their gradient $p - \mathrm{onehot}(y)$ is nearly zero.
+# Nearly all of the loss comes from few images. The others are solved, and teach the network almost nothing any
+# more: their gradient $p - \mathrm{onehot}(y)$ is nearly zero.
 #
 # ## Saving and loading
 
@@ -188,8 +188,8 @@ print("as drawn:", p[0].argmax(), "  centred:", p[1].argmax())
 assert p[1].argmax() == 7
 
 # %% [markdown]
-# Why centre it? Every weight belongs to one pixel. The network has never seen ink in the corner and has no idea that
-# a digit stays the same digit when it moves. Move all test images a little, and see:
+# Why centre it? Every weight belongs to one pixel. The network has never seen ink in the corner and has no idea
+# that a digit stays the same digit when it moves. Move all test images a little, and see:
 
 # %%
 moves = range(7)
@@ -212,8 +212,8 @@ assert moved[6] < 0.5
 #
 # ## Exercises
 #
-# **1. No hidden layer.** Train `mlp.Network(mlp.Linear(784, 10), rng=2022)` in the same way. How much does the hidden
-# layer bring? Draw the ten columns of the weights as images: what are they?
+# **1. No hidden layer.** Train `mlp.Network(mlp.Linear(784, 10), rng=2022)` in the same way. How much does the
+# hidden layer bring? Draw the ten columns of the weights as images: what are they?
 #
 # <details><summary>Solution</summary>
 #
@@ -230,13 +230,13 @@ assert moved[6] < 0.5
 #     ax.axis("off")
 # ```
 #
-# About 92 %: three times as many mistakes. Each column is a template of a digit: ink in the blue places speaks for the
-# digit, ink in the red ones against it. One template a digit is too few for all the ways to write it.
+# About 92 %: three times as many mistakes. Each column is a template of a digit: ink in the blue places speaks for
+# the digit, ink in the red ones against it. One template a digit is too few for all the ways to write it.
 #
 # </details>
 #
-# **2. How many neurons?** Train with 8, 32 and 128 hidden neurons. How many parameters has each network, and how many
-# of the test images does each get wrong?
+# **2. How many neurons?** Train with 8, 32 and 128 hidden neurons. How many parameters has each network, and how
+# many of the test images does each get wrong?
 #
 # <details><summary>Solution</summary>
 #
@@ -272,7 +272,7 @@ assert moved[6] < 0.5
 # mlp.plots.plot_images(mixed_train[:5])
 # ```
 #
-# Just as well. $x W$ is a sum over pixels, and a sum does not care about the order. So the network does not know which
-# pixels are neighbours. Convolutional networks do, and that is why they read digits better.
+# Just as well. $x W$ is a sum over pixels, and a sum does not care about the order. So the network does not know
+# which pixels are neighbours. Convolutional networks do, and that is why they read digits better.
 #
 # </details>

@@ -2,9 +2,9 @@
 # # 2. Backpropagation by hand
 #
 # **What you will see.** The gradient of a small network, first with numbers that fit on paper, then as a picture of
-# the computation, then as four matrix products that work for any size. You train on digits with nothing but these four
-# products. At the end you write a layer of your own, and a checker tells you whether its gradient is right, and what
-# is wrong if it is not.
+# the computation, then as four matrix products that work for any size. You train on digits with nothing but these
+# four products. At the end you write a layer of your own, and a checker tells you whether its gradient is right,
+# and what is wrong if it is not.
 
 # %%
 import matplotlib.pyplot as plt
@@ -19,7 +19,8 @@ steps = 3000 if THOROUGH else 600
 # %% [markdown]
 # ## Three classes: from scores to the loss
 #
-# A network has given three scores $s = (2,\ 1,\ 0.1)$. The right class is the second one, $y = 1$ when we count from 0.
+# A network has given three scores $s = (2,\ 1,\ 0.1)$. The right class is the second one, $y = 1$ when we count
+# from 0.
 #
 # $$p_i = \frac{e^{s_i}}{\sum_j e^{s_j}}, \qquad L = -\log p_y$$
 
@@ -31,8 +32,8 @@ L = -np.log(p[y])
 print("p =", p.round(3), "  L =", L.round(3))
 
 # %% [markdown]
-# How does $L$ change when a score changes? Each score changes *all* probabilities, because they share the sum. These
-# are nine derivatives, the **Jacobian** of the softmax:
+# How does $L$ change when a score changes? Each score changes *all* probabilities, because they share the sum.
+# These are nine derivatives, the **Jacobian** of the softmax:
 #
 # $$J_{ij} = \frac{\partial p_i}{\partial s_j} = p_i\,(\delta_{ij} - p_j), \qquad \delta_{ij} = 1 \text{ if } i = j, \text{ else } 0$$
 #
@@ -66,8 +67,8 @@ assert np.allclose(J.sum(axis=0), 0)  # probabilities stay a sum of 1, so what o
 assert np.isclose(dL_ds.sum(), 0)
 
 # %% [markdown]
-# Read the gradient as what training will do, which is the opposite of it: the score of the right class rises, by how
-# much is missing to probability 1. The other scores fall, each by the probability that it has wrongly got.
+# Read the gradient as what training will do, which is the opposite of it: the score of the right class rises, by
+# how much is missing to probability 1. The other scores fall, each by the probability that it has wrongly got.
 #
 # ## Two layers, with numbers that fit on paper
 #
@@ -91,7 +92,8 @@ assert np.allclose(s, [[2.0, 1.0, 0.1]])
 # %% [markdown]
 # **Backward.** Start at the loss and ask at each arrow: if this number changes a little, how does the loss change?
 #
-# * From $s$ to $W_2$: score $s_j$ contains $h_i W_{2,ij}$, so $\partial L/\partial W_{2,ij} = h_i\, \partial L/\partial s_j$.
+# * From $s$ to $W_2$: score $s_j$ contains $h_i W_{2,ij}$, so $\partial L/\partial W_{2,ij} = h_i\, \partial
+#   L/\partial s_j$.
 # * From $s$ to $h$: $h_i$ goes into all three scores, so the three ways add up:
 #   $\partial L/\partial h_i = \sum_j W_{2,ij}\, \partial L/\partial s_j$.
 # * Through ReLU: the slope is 1 where $z > 0$ and 0 elsewhere. The gradient passes or stops.
@@ -147,9 +149,9 @@ ax.set(xlim=(-0.8, 10.8), ylim=(-2.4, 2.4), aspect="equal", title="value (blue) 
 ax.set_axis_off()
 
 # %% [markdown]
-# The second hidden neuron is off, $z_1 < 0$. Follow its column: gradient 0.975 arrives at $h_1$, and stops. None of the
-# weights into or out of this neuron learns anything from this example. A neuron that is off for *all* examples never
-# learns again: that is a dead ReLU, the subject of lesson 6.
+# The second hidden neuron is off, $z_1 < 0$. Follow its column: gradient 0.975 arrives at $h_1$, and stops. None of
+# the weights into or out of this neuron learns anything from this example. A neuron that is off for *all* examples
+# never learns again: that is a dead ReLU, the subject of lesson 6.
 #
 # Is it right? A gradient is a claim about small changes, so change each weight a little and look:
 #
@@ -182,9 +184,9 @@ assert better < L
 # %% [markdown]
 # ## How small is a little?
 #
-# Too large a step, and the curve bends in between: for the central difference the error grows like $\varepsilon^2$, for
-# the one-sided difference like $\varepsilon$. Too small a step, and the two losses agree in nearly all digits that a
-# computer keeps: the rounding error grows like $1/\varepsilon$. The best step is in between.
+# Too large a step, and the curve bends in between: for the central difference the error grows like $\varepsilon^2$,
+# for the one-sided difference like $\varepsilon$. Too small a step, and the two losses agree in nearly all digits
+# that a computer keeps: the rounding error grows like $1/\varepsilon$. The best step is in between.
 
 # %%
 step_sizes = np.logspace(-13, -1, 49)
@@ -209,19 +211,20 @@ assert central[-1] > 1e4 * min(central)  # too large
 assert np.median(central[:8]) > 1e4 * min(central)  # too small
 
 # %% [markdown]
-# So differences find out whether a gradient is right, but they are slow: two losses for *each* weight. Backpropagation
-# gives all of them for about the price of two more losses. That is why networks of any size can be trained at all.
+# So differences find out whether a gradient is right, but they are slow: two losses for *each* weight.
+# Backpropagation gives all of them for about the price of two more losses. That is why networks of any size can be
+# trained at all.
 #
 # ## Matrices: the same for a hundred digits
 #
-# Nothing above depends on the sizes. With a batch of $N$ rows, $X$ is $(N, 784)$ and every line stays as it is; only
-# the loss is now a mean over the batch, so $1/N$ goes into the first gradient and from there everywhere:
+# Nothing above depends on the sizes. With a batch of $N$ rows, $X$ is $(N, 784)$ and every line stays as it is;
+# only the loss is now a mean over the batch, so $1/N$ goes into the first gradient and from there everywhere:
 #
 # $$\mathrm dS = \tfrac1N (P - Y), \quad \mathrm dW_2 = H^\top \mathrm dS, \quad \mathrm dH = \mathrm dS\, W_2^\top, \quad
 # \mathrm dZ = \mathrm dH \odot [Z > 0], \quad \mathrm dW_1 = X^\top \mathrm dZ$$
 #
-# The products sum over the batch by themselves. And you need not remember where the transpose goes: there is only one
-# way in which the shapes fit.
+# The products sum over the batch by themselves. And you need not remember where the transpose goes: there is only
+# one way in which the shapes fit.
 
 
 # %%
@@ -318,8 +321,8 @@ assert right
 right
 
 # %% [markdown]
-# The checker measured the slopes as we did above, for each input, and they agree. Now a linear layer with a mistake in
-# it. Can you see it?
+# The checker measured the slopes as we did above, for each input, and they agree. Now a linear layer with a mistake
+# in it. Can you see it?
 
 
 # %%
@@ -345,11 +348,11 @@ assert not wrong
 wrong
 
 # %% [markdown]
-# The checker compared the ratio of the two gradients with mistakes that people make, and found one that fits: the sum
-# over the batch was divided by its size once too often. The division belongs to the loss, in one place.
+# The checker compared the ratio of the two gradients with mistakes that people make, and found one that fits: the
+# sum over the batch was divided by its size once too often. The division belongs to the loss, in one place.
 #
-# A network with this mistake would still learn, only slowly, and differently for each batch size. You would look for
-# the reason everywhere else. That is why gradients are checked.
+# A network with this mistake would still learn, only slowly, and differently for each batch size. You would look
+# for the reason everywhere else. That is why gradients are checked.
 
 # %%
 assert any("1/N" in mistake for mistake in wrong.mistakes)
@@ -375,14 +378,14 @@ assert with_softsign > 0.85
 # assert dh[0, 0] < 0
 # ```
 #
-# Only $\partial L/\partial s$ changes directly, to $(-0.341,\ 0.242,\ 0.099)$; all others follow from it. The gradient of
-# $h_0$ is negative now: more of $h_0$ would lower the loss, because its weight to class 0 is the largest. All gradients
-# are smaller than before, since the network is nearly right.
+# Only $\partial L/\partial s$ changes directly, to $(-0.341,\ 0.242,\ 0.099)$; all others follow from it. The
+# gradient of $h_0$ is negative now: more of $h_0$ would lower the loss, because its weight to class 0 is the
+# largest. All gradients are smaller than before, since the network is nearly right.
 #
 # </details>
 #
-# **2. Tanh.** Replace ReLU by $h = \tanh z$ in `forward_and_backward`. Which line of the backward pass changes? Check
-# against the library.
+# **2. Tanh.** Replace ReLU by $h = \tanh z$ in `forward_and_backward`. Which line of the backward pass changes?
+# Check against the library.
 #
 # <details><summary>Solution</summary>
 #
@@ -402,8 +405,8 @@ assert with_softsign > 0.85
 #
 # </details>
 #
-# **3. Find the mistake.** This layer learns a factor for each feature, $y = a \odot x$. Its gradients are wrong in two
-# places. Find them with the checker, then repair them.
+# **3. Find the mistake.** This layer learns a factor for each feature, $y = a \odot x$. Its gradients are wrong in
+# two places. Find them with the checker, then repair them.
 #
 # ```python
 # class Scale:
@@ -438,7 +441,7 @@ assert with_softsign > 0.85
 # check_layer(Scale(4), points).assert_ok()
 # ```
 #
-# The factor $a$ is used by all rows of the batch, so its gradient is the sum over them. And the chain rule multiplies
-# $\partial L/\partial y$ by the slope of this layer, which is $a$.
+# The factor $a$ is used by all rows of the batch, so its gradient is the sum over them. And the chain rule
+# multiplies $\partial L/\partial y$ by the slope of this layer, which is $a$.
 #
 # </details>

@@ -1,9 +1,9 @@
 # %% [markdown]
 # # 3. The homework in small
 #
-# **What you will see.** Three activations, three losses, one and two hidden layers: eighteen networks, trained side by
-# side on a part of MNIST. Which learn fast, which learn at all, how many of their neurons do they use, and how long do
-# they take? And then: why formulas from a book fail on a computer, and what to write instead.
+# **What you will see.** Three activations, three losses, one and two hidden layers: eighteen networks, trained side
+# by side on a part of MNIST. Which learn fast, which learn at all, how many of their neurons do they use, and how
+# long do they take? And then: why formulas from a book fail on a computer, and what to write instead.
 
 # %%
 import time
@@ -77,14 +77,14 @@ plt.legend()
 plt.show()
 
 # %% [markdown]
-# Cross-entropy pushes with a force between −1 and 0 and never quite stops. MSE wants the score to be exactly 1: a score
-# of 6 is just as right, but MSE pushes it down, and hard. Hinge pushes with full force until the margin $m$ is reached,
-# here that of nine violated margins, then not at all: images that are right have no say any more.
+# Cross-entropy pushes with a force between −1 and 0 and never quite stops. MSE wants the score to be exactly 1: a
+# score of 6 is just as right, but MSE pushes it down, and hard. Hinge pushes with full force until the margin $m$
+# is reached, here that of nine violated margins, then not at all: images that are right have no say any more.
 #
 # ## Eighteen networks
 #
-# As in the homework: weights from $N(0,\ 0.01^2)$, SGD with momentum 0.9 and learning rate 0.05, batches of 100. The
-# networks are smaller here and see 10,000 images four times, so the numbers are lower than those of a full run.
+# As in the homework: weights from $N(0,\ 0.01^2)$, SGD with momentum 0.9 and learning rate 0.05, batches of 100.
+# The networks are smaller here and see 10,000 images four times, so the numbers are lower than those of a full run.
 
 # %%
 histories, used, seconds, said = {}, {}, {}, []
@@ -140,10 +140,10 @@ assert accuracy(1, "cross-entropy", "ReLU", 0) > accuracy(1, "cross-entropy", "S
 assert accuracy(1, "cross-entropy", "ReLU") > accuracy(1, "cross-entropy", "Sigmoid")
 
 # %% [markdown]
-# * **Sigmoid starts slowly.** Its slope is at most 1/4, so at most a quarter of the gradient arrives at the first layer,
-#   and less with these small weights.
-# * **Two sigmoid layers hardly start at all.** Twice a quarter, and twice small weights. GeLU starts late too: near 0
-#   its slope is 1/2. The library warns of every network that is no better than guessing after its first epoch:
+# * **Sigmoid starts slowly.** Its slope is at most 1/4, so at most a quarter of the gradient arrives at the first
+#   layer, and less with these small weights.
+# * **Two sigmoid layers hardly start at all.** Twice a quarter, and twice small weights. GeLU starts late too: near
+#   0 its slope is 1/2. The library warns of every network that is no better than guessing after its first epoch:
 
 # %%
 print(*said, sep="\n")
@@ -152,15 +152,15 @@ if not THOROUGH:  # many epochs later they do start
 assert accuracy(2, "cross-entropy", "ReLU") > 0.75
 
 # %% [markdown]
-# * **Which loss is best?** Look at your numbers. With ReLU, cross-entropy and MSE end within a few points of each other
-#   here. The often-heard advice against MSE for classes does not rest on a dramatic difference on MNIST. Cross-entropy
-#   has better reasons: its scores are log-probabilities, and its gradient is bounded (lesson 10 uses the first, the
-#   figure above shows the second).
+# * **Which loss is best?** Look at your numbers. With ReLU, cross-entropy and MSE end within a few points of each
+#   other here. The often-heard advice against MSE for classes does not rest on a dramatic difference on MNIST.
+#   Cross-entropy has better reasons: its scores are log-probabilities, and its gradient is bounded (lesson 10 uses
+#   the first, the figure above shows the second).
 #
 # ### Use of neurons
 #
-# How often is each of the 128 neurons of the first hidden layer active, $y > 0$, over the last epoch? Each curve is one
-# network, its neurons sorted.
+# How often is each of the 128 neurons of the first hidden layer active, $y > 0$, over the last epoch? Each curve is
+# one network, its neurons sorted.
 
 # %%
 figure, axes = plt.subplots(1, 3, figsize=(11, 3.2), sharey=True, layout="constrained")
@@ -181,10 +181,10 @@ assert all(active[1, loss, "Sigmoid"] == 1 for loss in losses)  # a sigmoid is n
 assert active[1, "hinge", "ReLU"] < active[1, "cross-entropy", "ReLU"]
 
 # %% [markdown]
-# A sigmoid is positive for every image, so "active" says nothing about it. A ReLU is off for a part of the images: that
-# is what lets it divide the work. Under the hinge loss, whose nine violations all push with full force from the first
-# step on, many ReLUs are thrown so far that they are never active again. They are dead, and the network is smaller than
-# you think. Lesson 6 is about them.
+# A sigmoid is positive for every image, so "active" says nothing about it. A ReLU is off for a part of the images:
+# that is what lets it divide the work. Under the hinge loss, whose nine violations all push with full force from
+# the first step on, many ReLUs are thrown so far that they are never active again. They are dead, and the network
+# is smaller than you think. Lesson 6 is about them.
 #
 # ### Time
 
@@ -193,9 +193,9 @@ for name in activations:
     print(f"{name:8}: {seconds[1, 'cross-entropy', name]:.2f} s with one hidden layer")
 
 # %% [markdown]
-# The matrix products take most of the time, and they are the same for all activations. What an activation computes for
-# each of 128 numbers matters little beside the 784 products behind each of them. (No assertion here: how long something
-# takes depends on what else your computer is doing.)
+# The matrix products take most of the time, and they are the same for all activations. What an activation computes
+# for each of 128 numbers matters little beside the 784 products behind each of them. (No assertion here: how long
+# something takes depends on what else your computer is doing.)
 #
 # ## Numerical stability
 #
@@ -226,8 +226,8 @@ for name, naive, ours in rows:
 assert all(not np.all(np.isfinite(rows[k][1])) for k in (0, 1, 3))
 
 # %% [markdown]
-# In float32 the largest number is about $3.4 \cdot 10^{38} = e^{88.7}$. Beyond that `exp` gives `inf`, and `inf / inf`
-# is not a number. Three formulas that cannot overflow:
+# In float32 the largest number is about $3.4 \cdot 10^{38} = e^{88.7}$. Beyond that `exp` gives `inf`, and `inf /
+# inf` is not a number. Three formulas that cannot overflow:
 #
 # $$\mathrm{softmax}(s)_i = \frac{e^{s_i - m}}{\sum_j e^{s_j - m}}, \qquad
 # \log p_i = s_i - m - \log \sum_j e^{s_j - m}, \qquad m = \max_j s_j$$
@@ -282,8 +282,8 @@ assert repaired.max() < 17
 # assert history[-1]["test_accuracy"] > 0.75
 # ```
 #
-# It does. The gradient of a layer is multiplied by the weights on its way down. With weights of about $1/\sqrt n$ it
-# keeps its size, with 0.01 it shrinks. Lessons 5 and 6 measure that.
+# It does. The gradient of a layer is multiplied by the weights on its way down. With weights of about $1/\sqrt n$
+# it keeps its size, with 0.01 it shrinks. Lessons 5 and 6 measure that.
 #
 # </details>
 #
@@ -309,8 +309,8 @@ assert repaired.max() < 17
 #
 # </details>
 #
-# **3. Where does it overflow?** From which score on does `naive_softmax` fail in float16, float32, float64? Predict the
-# numbers from the largest number of each type, then measure.
+# **3. Where does it overflow?** From which score on does `naive_softmax` fail in float16, float32, float64? Predict
+# the numbers from the largest number of each type, then measure.
 #
 # <details><summary>Solution</summary>
 #

@@ -1,10 +1,10 @@
 # %% [markdown]
 # # 4. Hyper-parameters
 #
-# **What you will see.** What the learning rate, momentum, the batch size, the width and weight decay do, each varied
-# while the others stay. Which of them matter (the learning rate, by far), which belong together (rate and momentum, rate
-# and batch size), and a test that finds a usable learning rate in a second. At the end a sweep that is described in a
-# file and runs on all cores.
+# **What you will see.** What the learning rate, momentum, the batch size, the width and weight decay do, each
+# varied while the others stay. Which of them matter (the learning rate, by far), which belong together (rate and
+# momentum, rate and batch size), and a test that finds a usable learning rate in a second. At the end a sweep that
+# is described in a file and runs on all cores.
 
 # %%
 import sys
@@ -25,8 +25,8 @@ train, validation = everything[:images], everything[50_000:55_000]
 warnings.filterwarnings("ignore", "after an epoch the accuracy")  # some settings shall fail
 
 # %% [markdown]
-# Settings are chosen on a **validation set**: images that are not trained with, and are not the test set. Whoever tries
-# forty settings and takes the best one has been lucky a little, too. The test set is for one last look.
+# Settings are chosen on a **validation set**: images that are not trained with, and are not the test set. Whoever
+# tries forty settings and takes the best one has been lucky a little, too. The test set is for one last look.
 
 
 # %%
@@ -50,13 +50,14 @@ def accuracy(**settings):
 # %% [markdown]
 # ## The learning rate
 #
-# A step is $w \leftarrow w - \eta\, \nabla L$. Where the loss is curved with curvature $\lambda$, the distance to the
-# minimum is multiplied by $1 - \eta \lambda$ in each step. It shrinks only if
+# A step is $w \leftarrow w - \eta\, \nabla L$. Where the loss is curved with curvature $\lambda$, the distance to
+# the minimum is multiplied by $1 - \eta \lambda$ in each step. It shrinks only if
 #
 # $$|1 - \eta \lambda| < 1 \quad\Leftrightarrow\quad \eta < \frac{2}{\lambda}$$
 #
-# Far below this bound the network learns, but slowly. Just below it learns fastest, and beyond it is thrown out. The
-# **range test** finds the bound: one short run, in which the rate grows with every step until the loss explodes.
+# Far below this bound the network learns, but slowly. Just below it learns fastest, and beyond it is thrown out.
+# The **range test** finds the bound: one short run, in which the rate grows with every step until the loss
+# explodes.
 
 # %%
 network = mlp.Network(mlp.Linear(784, 64), mlp.ReLU(), mlp.Linear(64, 10), rng=1)
@@ -87,14 +88,14 @@ assert by_rate[-1] < 0.5  # too large: thrown out
 assert finder.suggestion < 1.0
 
 # %% [markdown]
-# One number decides between a network that works and one that guesses, and the useful range is narrow: a factor of ten
-# to thirty. So vary the rate by factors, and vary it first. When you change something else, such as the loss, the size
-# or the optimizer, look for it again.
+# One number decides between a network that works and one that guesses, and the useful range is narrow: a factor of
+# ten to thirty. So vary the rate by factors, and vary it first. When you change something else, such as the loss,
+# the size or the optimizer, look for it again.
 #
 # ## Momentum, together with the learning rate
 #
-# With momentum $\beta$, a step adds up past gradients: $v \leftarrow \beta v + \nabla L$, $\; w \leftarrow w - \eta v$. A
-# gradient that stays the same acts in this and all later steps, in total
+# With momentum $\beta$, a step adds up past gradients: $v \leftarrow \beta v + \nabla L$, $\; w \leftarrow w - \eta
+# v$. A gradient that stays the same acts in this and all later steps, in total
 #
 # $$\eta\, (1 + \beta + \beta^2 + \ldots) = \frac{\eta}{1 - \beta}$$
 #
@@ -125,8 +126,9 @@ assert max(same_length) - min(same_length) < 0.05
 assert grid[0, 0] < 0.6 < grid[2, 0] + 0.1  # without momentum a rate of 0.001 is far too small
 
 # %% [markdown]
-# The rows of the table are shifted copies of each other, and drawn against $\eta / (1 - \beta)$ they nearly fall together.
-# (Only $\beta = 0.99$ does not: it remembers about 100 steps, and the whole training has 200.) It is often said that momentum speeds up training. Here, most of what it does is make the steps longer: with a larger
+# The rows of the table are shifted copies of each other, and drawn against $\eta / (1 - \beta)$ they nearly fall
+# together. (Only $\beta = 0.99$ does not: it remembers about 100 steps, and the whole training has 200.) It is
+# often said that momentum speeds up training. Here, most of what it does is make the steps longer: with a larger
 # rate you get nearly the same without it. Where momentum does more than that, in narrow valleys, lesson 8 shows.
 #
 # ## Batch size, together with the learning rate
@@ -156,9 +158,9 @@ print(f"the noise falls like B to the power {slope:.2f}")
 assert abs(slope + 0.5) < 0.1
 
 # %% [markdown]
-# A batch of 1000 costs ten times as much as one of 100, but its gradient is only $\sqrt{10} \approx 3$ times as exact. In
-# one epoch it makes ten times fewer steps. Compare batch sizes for the same two epochs: once with the same rate, once
-# with a rate that grows with the batch, so that all take the same total way.
+# A batch of 1000 costs ten times as much as one of 100, but its gradient is only $\sqrt{10} \approx 3$ times as
+# exact. In one epoch it makes ten times fewer steps. Compare batch sizes for the same two epochs: once with the
+# same rate, once with a rate that grows with the batch, so that all take the same total way.
 
 # %%
 batches = np.array([10, 30, 100, 300, 1000])
@@ -181,10 +183,10 @@ assert fixed[0] > fixed[-1] + 0.1
 assert np.ptp(scaled) < np.ptp(fixed)
 
 # %% [markdown]
-# Small batches make more steps, and win for the same number of epochs. With the rate scaled, most of the difference is
-# gone, until the rate reaches its bound $2/\lambda$, which no batch size can move. Note where the noise lies: even for
-# batches of 100 it is about as large as the gradient itself. Training works all the same, because noise averages out
-# over many steps and the gradient does not.
+# Small batches make more steps, and win for the same number of epochs. With the rate scaled, most of the difference
+# is gone, until the rate reaches its bound $2/\lambda$, which no batch size can move. Note where the noise lies:
+# even for batches of 100 it is about as large as the gradient itself. Training works all the same, because noise
+# averages out over many steps and the gradient does not.
 #
 # ## Width and weight decay
 
@@ -218,9 +220,10 @@ assert decayed[-1][2] < decayed[0][2] - 0.03
 
 # %% [markdown]
 # * **Width.** Each doubling gains less than the one before, and costs twice as much.
-# * **Weight decay** adds $\lambda w$ to the gradient, so every step shrinks the weights a little. You see it in their size. It
-#   is said to prevent over-fitting. In so short a training there is hardly any over-fitting to prevent: small values do
-#   nothing, and large ones keep the network from learning. Lesson 9 looks at it where it matters.
+# * **Weight decay** adds $\lambda w$ to the gradient, so every step shrinks the weights a little. You see it in
+#   their size. It is said to prevent over-fitting. In so short a training there is hardly any over-fitting to
+#   prevent: small values do nothing, and large ones keep the network from learning. Lesson 9 looks at it where it
+#   matters.
 #
 # ## A sweep in a file
 #
@@ -256,8 +259,8 @@ assert abs(final - best[2]) < 0.03
 # %% [markdown]
 # ## Exercises
 #
-# **1. Search at random.** Draw eight pairs of rate (between 0.001 and 0.3, evenly in its logarithm) and width (16 to 128)
-# and train with each. Is the best of them as good as what you found by hand? Why the logarithm?
+# **1. Search at random.** Draw eight pairs of rate (between 0.001 and 0.3, evenly in its logarithm) and width (16
+# to 128) and train with each. Is the best of them as good as what you found by hand? Why the logarithm?
 #
 # <details><summary>Solution</summary>
 #
@@ -271,14 +274,14 @@ assert abs(final - best[2]) < 0.03
 # assert max(tried)[0] > 0.85
 # ```
 #
-# With eight runs a grid would try three rates at most; at random you try eight. Drawn evenly without the logarithm, two
-# thirds of the rates would lie above 0.1.
+# With eight runs a grid would try three rates at most; at random you try eight. Drawn evenly without the logarithm,
+# two thirds of the rates would lie above 0.1.
 #
 # </details>
 #
-# **2. The same number of steps.** Large batches lost, for the same epochs. Compare 10 and 1000 for the same number of
-# *steps*: batch 10 for one epoch over a tenth of the images, batch 1000 for ten epochs over all of them, at rate 0.01.
-# Which is better, and what does it cost?
+# **2. The same number of steps.** Large batches lost, for the same epochs. Compare 10 and 1000 for the same number
+# of *steps*: batch 10 for one epoch over a tenth of the images, batch 1000 for ten epochs over all of them, at rate
+# 0.01. Which is better, and what does it cost?
 #
 # <details><summary>Solution</summary>
 #
@@ -299,8 +302,9 @@ assert abs(final - best[2]) < 0.03
 #
 # </details>
 #
-# **3. How fast does weight decay forget?** With decay $\lambda$ and no gradient at all, a step of plain SGD multiplies a
-# weight by $1 - \eta \lambda$. After how many steps is half of it left, for $\eta = 0.05$, $\lambda = 0.01$? Check it.
+# **3. How fast does weight decay forget?** With decay $\lambda$ and no gradient at all, a step of plain SGD
+# multiplies a weight by $1 - \eta \lambda$. After how many steps is half of it left, for $\eta = 0.05$, $\lambda =
+# 0.01$? Check it.
 #
 # <details><summary>Solution</summary>
 #

@@ -1,10 +1,10 @@
 # %% [markdown]
 # # 5. Vanishing and exploding gradients
 #
-# **What you will see.** A gradient travels down through twenty layers. Behind sigmoids it loses at least three quarters
-# of its size in every layer, and the first layers learn nothing. With weights that are twice as large as they should
-# be it doubles in every layer instead, and training ends after a few steps. Then, with two weights that fit on a page: why
-# inputs that are all positive make gradient descent run in zig-zag.
+# **What you will see.** A gradient travels down through twenty layers. Behind sigmoids it loses at least three
+# quarters of its size in every layer, and the first layers learn nothing. With weights that are twice as large as
+# they should be it doubles in every layer instead, and training ends after a few steps. Then, with two weights that
+# fit on a page: why inputs that are all positive make gradient descent run in zig-zag.
 
 # %%
 import warnings
@@ -25,20 +25,20 @@ activations = {"Sigmoid": mlp.Sigmoid, "Tanh": mlp.Tanh, "ReLU": mlp.ReLU, "GeLU
 # %% [markdown]
 # ## What one layer does to a gradient
 #
-# A layer computes $z_l = h_{l-1} W_l + b_l$ and $h_l = f(z_l)$. Write $g_l = \partial L/\partial z_l$. The chain rule
-# brings the gradient from one layer to the layer below:
+# A layer computes $z_l = h_{l-1} W_l + b_l$ and $h_l = f(z_l)$. Write $g_l = \partial L/\partial z_l$. The chain
+# rule brings the gradient from one layer to the layer below:
 #
 # $$g_{l} = f'(z_l) \odot (g_{l+1} W_{l+1}^\top) \qquad\Rightarrow\qquad
 # \lVert g_l \rVert \;\le\; \max |f'| \cdot \lVert W_{l+1} \rVert \cdot \lVert g_{l+1} \rVert$$
 #
-# where $\lVert W \rVert$ is the most by which $W$ can stretch a vector. For the sigmoid $f' = f(1-f) \le 1/4$. Through
-# $k$ layers there are $k$ such factors. A product of many factors is either tiny or huge unless each of them is
-# close to 1.
+# where $\lVert W \rVert$ is the most by which $W$ can stretch a vector. For the sigmoid $f' = f(1-f) \le 1/4$.
+# Through $k$ layers there are $k$ such factors. A product of many factors is either tiny or huge unless each of
+# them is close to 1.
 #
 # ## Twenty layers
 #
-# Take orthogonal weights: they stretch nothing, $\lVert W \rVert = 1$. Then what the gradient loses, it loses in the
-# activations. The network is new, nothing is trained.
+# Take orthogonal weights: they stretch nothing, $\lVert W \rVert = 1$. Then what the gradient loses, it loses in
+# the activations. The network is new, nothing is trained.
 
 
 # %%
@@ -87,18 +87,19 @@ assert orthogonal["Sigmoid"][0] < 1e-9 * orthogonal["Sigmoid"][-1]
 assert orthogonal["Tanh"][0] > 1e-3 * orthogonal["Tanh"][-1]
 
 # %% [markdown]
-# The sigmoid follows its bound closely: near $z = 0$ its slope is just below 1/4, and elsewhere it is less. Tanh has
-# slope 1 at 0 and keeps nearly everything. ReLU and GeLU have slope 1 for large inputs, but half of the signal is
-# switched off, so with orthogonal weights each layer costs about $\sqrt{1/2} = 0.71$ (GeLU has slope 1/2 near 0).
+# The sigmoid follows its bound closely: near $z = 0$ its slope is just below 1/4, and elsewhere it is less. Tanh
+# has slope 1 at 0 and keeps nearly everything. ReLU and GeLU have slope 1 for large inputs, but half of the signal
+# is switched off, so with orthogonal weights each layer costs about $\sqrt{1/2} = 0.71$ (GeLU has slope 1/2 near
+# 0).
 #
 # A factor of 0.71 is no fate. The weights can make up for it, if they are $\sqrt 2$ times as large: that is He's
-# initialisation. For the sigmoid it would take a factor of 4, and then its inputs leave the region where the slope is
-# 1/4: you cannot win.
+# initialisation. For the sigmoid it would take a factor of 4, and then its inputs leave the region where the slope
+# is 1/4: you cannot win.
 #
 # ## How deep can it be?
 #
-# Now each network draws its weights as suits its activation (`init="auto"`: Xavier for sigmoid and tanh, He for ReLU and
-# GeLU). Look at the gradient that arrives at the very first layer, for networks of 1 to 20 hidden layers.
+# Now each network draws its weights as suits its activation (`init="auto"`: Xavier for sigmoid and tanh, He for
+# ReLU and GeLU). Look at the gradient that arrives at the very first layer, for networks of 1 to 20 hidden layers.
 
 # %%
 depths = np.array([1, 2, 3, 5, 8, 12, 16, 20])
@@ -124,8 +125,8 @@ for name in ("Tanh", "ReLU"):
     assert first[name][-1] > 0.03 * first[name][0]
 
 # %% [markdown]
-# With weights of the right size, ReLU and tanh pass a gradient through twenty layers. GeLU loses some of it, because
-# He's rule was derived for ReLU.
+# With weights of the right size, ReLU and tanh pass a gradient through twenty layers. GeLU loses some of it,
+# because He's rule was derived for ReLU.
 #
 # ## What it means for training
 
@@ -158,9 +159,9 @@ if not THOROUGH:
     assert accuracy["Sigmoid", 6] < 0.3
 
 # %% [markdown]
-# With one hidden layer, the sigmoid is fine. With six it does not get beyond guessing in the time that tanh needs to
-# learn the digits. (ReLU networks become a little harder to train with depth too, at this learning rate: see exercise
-# 1 and lesson 7.)
+# With one hidden layer, the sigmoid is fine. With six it does not get beyond guessing in the time that tanh needs
+# to learn the digits. (ReLU networks become a little harder to train with depth too, at this learning rate: see
+# exercise 1 and lesson 7.)
 #
 # The library can tell you without any training. It sends a batch forward and backward once and looks:
 
@@ -208,19 +209,19 @@ assert end is not None
 assert end.step < 50
 
 # %% [markdown]
-# Eight layers with twice the weights: scores and gradients $2^8$ times too large. The first steps throw the weights away,
-# and a few steps later a number is not finite. Lesson 8 shows gradient clipping, which bounds a single step. The cure at
-# the root is a first draw of the right size: lesson 6.
+# Eight layers with twice the weights: scores and gradients $2^8$ times too large. The first steps throw the weights
+# away, and a few steps later a number is not finite. Lesson 8 shows gradient clipping, which bounds a single step.
+# The cure at the root is a first draw of the right size: lesson 6.
 #
 # ## Zig-zag: inputs that are all positive
 #
-# A neuron with two weights shall learn $t = x_1 - x_2$, so the right weights are $(1, -1)$. It starts at $(0, 0)$ and sees
-# one example after the other. The gradient of $\tfrac12 (x \cdot w - t)^2$ is the error times the input:
+# A neuron with two weights shall learn $t = x_1 - x_2$, so the right weights are $(1, -1)$. It starts at $(0, 0)$
+# and sees one example after the other. The gradient of $\tfrac12 (x \cdot w - t)^2$ is the error times the input:
 #
 # $$\frac{\partial L}{\partial w_i} = \delta\, x_i, \qquad \delta = x \cdot w - t$$
 #
-# If all inputs are positive, both weights get a gradient of the *same sign*, that of $\delta$. A step can go up and to
-# the right, or down and to the left. The goal lies down and to the right.
+# If all inputs are positive, both weights get a gradient of the *same sign*, that of $\delta$. A step can go up and
+# to the right, or down and to the left. The goal lies down and to the right.
 
 # %%
 goal = np.array([1.0, -1.0])
@@ -269,13 +270,13 @@ far, near = (
 assert far > 10 * near
 
 # %% [markdown]
-# The contours tell the same story: positive inputs stretch the loss into a narrow valley. Its **condition number**, the
-# largest curvature over the smallest, is 7 here; for centred inputs it is 1, the valley is round, and every way leads to
-# the goal.
+# The contours tell the same story: positive inputs stretch the loss into a narrow valley. Its **condition number**,
+# the largest curvature over the smallest, is 7 here; for centred inputs it is 1, the valley is round, and every way
+# leads to the goal.
 #
-# A sigmoid gives only positive outputs, which are the inputs of the next layer. How narrow is the valley for the second
-# layer of a real network? Take the matrix of the means of $h_i h_j$ over images, and ask which share of it lies in one
-# direction, that of its largest eigenvalue: 1 would be a valley without end.
+# A sigmoid gives only positive outputs, which are the inputs of the next layer. How narrow is the valley for the
+# second layer of a real network? Take the matrix of the means of $h_i h_j$ over images, and ask which share of it
+# lies in one direction, that of its largest eigenvalue: 1 would be a valley without end.
 
 
 # %%
@@ -309,18 +310,18 @@ assert shares["behind a tanh layer"][2] < 0.3
 assert shares["the inputs"][2] < shares["the inputs"][0] < shares["the inputs"][1]
 
 # %% [markdown]
-# * Behind sigmoids nearly everything lies in one direction, that of "all neurons at 1/2", whatever the input is. Tanh is
-#   a sigmoid that was centred, $\tanh z = 2\,\mathrm{sigmoid}(2z) - 1$, and does much better.
-# * To move pixels from $[0, 1]$ to $[-0.5, 0.5]$ is often called centring. For MNIST it is not: most pixels are paper,
-#   so their mean goes from 0.13 to −0.37, which is *farther* from 0. There are both signs now, which ends the zig-zag
-#   of the signs; but the valley is narrower. What helps is to take off the mean of each pixel. Lesson 7 does that.
+# * Behind sigmoids nearly everything lies in one direction, that of "all neurons at 1/2", whatever the input is.
+#   Tanh is a sigmoid that was centred, $\tanh z = 2\,\mathrm{sigmoid}(2z) - 1$, and does much better.
+# * To move pixels from $[0, 1]$ to $[-0.5, 0.5]$ is often called centring. For MNIST it is not: most pixels are
+#   paper, so their mean goes from 0.13 to −0.37, which is *farther* from 0. There are both signs now, which ends
+#   the zig-zag of the signs; but the valley is narrower. What helps is to take off the mean of each pixel. Lesson 7
+#   does that.
 #
 # ## Exercises
 #
-# **1. A way around.** In a residual block, $y = x + f(x)$, the gradient has a way around the sigmoid:
-# $\partial L/\partial x = \partial L/\partial y + \ldots$ Build twenty blocks
-# `mlp.Residual(mlp.Linear(100, 100), mlp.Sigmoid())` behind a first `Linear(784, 100)` and look at the gradient of the
-# first layer.
+# **1. A way around.** In a residual block, $y = x + f(x)$, the gradient has a way around the sigmoid: $\partial
+# L/\partial x = \partial L/\partial y + \ldots$ Build twenty blocks `mlp.Residual(mlp.Linear(100, 100),
+# mlp.Sigmoid())` behind a first `Linear(784, 100)` and look at the gradient of the first layer.
 #
 # <details><summary>Solution</summary>
 #
@@ -362,8 +363,8 @@ assert shares["the inputs"][2] < shares["the inputs"][0] < shares["the inputs"][
 #
 # </details>
 #
-# **3. The best centring.** In `path`, let the inputs lie between $-s$ and $1-s$. For which $s$ is the condition number
-# smallest? Compute it for ten values of $s$; then derive it.
+# **3. The best centring.** In `path`, let the inputs lie between $-s$ and $1-s$. For which $s$ is the condition
+# number smallest? Compute it for ten values of $s$; then derive it.
 #
 # <details><summary>Solution</summary>
 #
@@ -379,8 +380,8 @@ assert shares["the inputs"][2] < shares["the inputs"][0] < shares["the inputs"][
 # assert np.allclose(conditions, 1 + 24 * (0.5 - shifts) ** 2)
 # ```
 #
-# With the mean $m$ and the variance $v = 1/12$ the matrix is $v \cdot 1 + m^2 \cdot (\text{all ones})$. Its eigenvalues are
-# $v + 2 m^2$ and $v$, so the condition number is $1 + 2 m^2 / v = 1 + 24\, m^2$. It is smallest for $m = 0$, $s = 1/2$: 1.
-# With $n$ inputs it would be $1 + n m^2 / v$. With 784 inputs the mean matters enormously.
+# With the mean $m$ and the variance $v = 1/12$ the matrix is $v \cdot 1 + m^2 \cdot (\text{all ones})$. Its
+# eigenvalues are $v + 2 m^2$ and $v$, so the condition number is $1 + 2 m^2 / v = 1 + 24\, m^2$. It is smallest for
+# $m = 0$, $s = 1/2$: 1. With $n$ inputs it would be $1 + n m^2 / v$. With 784 inputs the mean matters enormously.
 #
 # </details>

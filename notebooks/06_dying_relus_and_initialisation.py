@@ -1,10 +1,10 @@
 # %% [markdown]
 # # 6. Dying ReLUs and initialisation
 #
-# **What you will see.** A ReLU that is off for every image gets no gradient and never comes back. Large learning rates
-# and negative biases kill ReLUs by the dozen; you see which cures work, and that one famous cure hardly does. Then you look
-# into networks of twenty layers before any training, under eight ways to draw the first weights: most of them are
-# lost before they begin. Where the rule $1/\sqrt n$ comes from, you derive and measure.
+# **What you will see.** A ReLU that is off for every image gets no gradient and never comes back. Large learning
+# rates and negative biases kill ReLUs by the dozen; you see which cures work, and that one famous cure hardly does.
+# Then you look into networks of twenty layers before any training, under eight ways to draw the first weights: most
+# of them are lost before they begin. Where the rule $1/\sqrt n$ comes from, you derive and measure.
 
 # %%
 import warnings
@@ -30,8 +30,8 @@ warnings.filterwarnings("ignore", "after an epoch the accuracy")  # here some ne
 #
 # $$\frac{\partial L}{\partial w} = \sum_{\text{images}} [z > 0]\; \delta\; x$$
 #
-# Only images with $z > 0$ are in the sum. If one large step moves $w$ and $b$ so far that $z < 0$ for *every* image, the
-# sum is empty. The gradient is exactly 0 from then on: the neuron is **dead**.
+# Only images with $z > 0$ are in the sum. If one large step moves $w$ and $b$ so far that $z < 0$ for *every*
+# image, the sum is empty. The gradient is exactly 0 from then on: the neuron is **dead**.
 
 
 # %%
@@ -68,8 +68,8 @@ ax.legend()
 plt.show()
 
 # %% [markdown]
-# Each neuron below the line is off for all images. Does it really never come back? Train the harsh network for another
-# epoch, with a small learning rate, and compare the weights of the dead neurons.
+# Each neuron below the line is off for all images. Does it really never come back? Train the harsh network for
+# another epoch, with a small learning rate, and compare the weights of the dead neurons.
 
 # %%
 dead = dead_neurons(harsh)
@@ -124,15 +124,15 @@ assert max(accuracy[name][3] for name in ("ReLU", "LeakyReLU", "GeLU")) < 0.5
 # %% [markdown]
 # The first cure is a smaller learning rate. BatchNorm survives every rate here.
 #
-# LeakyReLU and GeLU are often named as cures, and here they fail like ReLU. Why? At a rate of 1 the trouble is not the
-# zero slope. The steps are so large that all neurons are thrown to the same side at once, and the few scores that
-# are left cannot be told apart. A slope on the left gives a neuron the chance to return, but not to a network that is
-# thrown out again in the next step.
+# LeakyReLU and GeLU are often named as cures, and here they fail like ReLU. Why? At a rate of 1 the trouble is not
+# the zero slope. The steps are so large that all neurons are thrown to the same side at once, and the few scores
+# that are left cannot be told apart. A slope on the left gives a neuron the chance to return, but not to a network
+# that is thrown out again in the next step.
 #
 # ## A bias that is too negative
 #
-# Here the learning rate is fine, but each neuron starts with $b = -3$: off for nearly all images. Now a slope on the left
-# should help.
+# Here the learning rate is fine, but each neuron starts with $b = -3$: off for nearly all images. Now a slope on
+# the left should help.
 
 # %%
 biases = (0.0, -1.0, -2.0, -3.0)
@@ -164,14 +164,14 @@ assert cured["BatchNorm, ReLU"] > 0.8
 assert cured["LeakyReLU 0.1"] > cured["LeakyReLU 0.01"]
 
 # %% [markdown]
-# A slope of 0.01 lets 1 % of the gradient through: the neurons return, but a hundred times more slowly than they would
-# have learned. In so short a training that is no cure. A slope of 0.1, or ELU with its soft left side, brings them
-# back. BatchNorm takes off the mean, and with it any bias: it does not even notice.
+# A slope of 0.01 lets 1 % of the gradient through: the neurons return, but a hundred times more slowly than they
+# would have learned. In so short a training that is no cure. A slope of 0.1, or ELU with its soft left side, brings
+# them back. BatchNorm takes off the mean, and with it any bias: it does not even notice.
 #
 # ## Twenty layers, eight ways to begin
 #
-# Before any training, send images through twenty layers and look at the outputs of each. The first layer is the same
-# in all networks; what differs is how the weights of the other nineteen are drawn.
+# Before any training, send images through twenty layers and look at the outputs of each. The first layer is the
+# same in all networks; what differs is how the weights of the other nineteen are drawn.
 
 # %%
 ways = {
@@ -218,11 +218,11 @@ plt.show()
 # %% [markdown]
 # Each column is the histogram of one layer: dark where many outputs are.
 #
-# * **Zeros, constant, too small.** From the second or third layer on all outputs are 0, whatever the image is. What the
-#   last layer sees does not depend on the image any more.
+# * **Zeros, constant, too small.** From the second or third layer on all outputs are 0, whatever the image is. What
+#   the last layer sees does not depend on the image any more.
 # * **Too large.** All outputs are −1 or 1: saturated, with a slope of 0.
-# * **Xavier, orthogonal, identity.** A healthy spread down to the last layer. **He** is $\sqrt 2$ too large for tanh and
-#   already pushes outputs to the edges.
+# * **Xavier, orthogonal, identity.** A healthy spread down to the last layer. **He** is $\sqrt 2$ too large for
+#   tanh and already pushes outputs to the edges.
 #
 # In numbers: the standard deviation of each layer's outputs, for tanh and for ReLU.
 
@@ -253,14 +253,14 @@ assert last["ReLU", "Xavier"] < 0.01 * last["ReLU", "He"]
 # %% [markdown]
 # ## Where $1/\sqrt n$ comes from
 #
-# One neuron adds $n$ products: $z = \sum_{i=1}^n x_i w_i$. Draw the weights independently with mean 0. Then all mixed terms
-# of $z^2$ have mean 0, and the variances add up:
+# One neuron adds $n$ products: $z = \sum_{i=1}^n x_i w_i$. Draw the weights independently with mean 0. Then all
+# mixed terms of $z^2$ have mean 0, and the variances add up:
 #
 # $$\mathrm{Var}(z) = \sum_i \mathrm{E}(x_i^2)\, \mathrm{Var}(w_i) = n\, \mathrm{E}(x^2)\, \mathrm{Var}(w)$$
 #
-# So $z$ grows like $\sqrt n$. To keep its size, $\mathrm{Var}(w) = 1/n$: a standard deviation of $1/\sqrt n$. Behind a
-# ReLU half of the signal is gone, $\mathrm{E}(h^2) = \tfrac12 \mathrm{Var}(z)$, and it takes $\mathrm{Var}(w) = 2/n$: He.
-# Measure both.
+# So $z$ grows like $\sqrt n$. To keep its size, $\mathrm{Var}(w) = 1/n$: a standard deviation of $1/\sqrt n$.
+# Behind a ReLU half of the signal is gone, $\mathrm{E}(h^2) = \tfrac12 \mathrm{Var}(z)$, and it takes
+# $\mathrm{Var}(w) = 2/n$: He. Measure both.
 
 # %%
 rng = np.random.default_rng(0)
@@ -304,8 +304,9 @@ assert np.all(abs(np.array(scaled) - 1) < 0.15)
 assert abs(best - np.sqrt(2)) < 0.1
 
 # %% [markdown]
-# The right figure has no formula in it, only twenty layers and a ruler: ReLU crosses the line at $\sqrt 2$. Below, the
-# signal dies out, above, it explodes, by many powers of ten. Tanh is more forgiving, since its outputs cannot exceed 1.
+# The right figure has no formula in it, only twenty layers and a ruler: ReLU crosses the line at $\sqrt 2$. Below,
+# the signal dies out, above, it explodes, by many powers of ten. Tanh is more forgiving, since its outputs cannot
+# exceed 1.
 #
 # ## What it means for training
 
@@ -338,8 +339,8 @@ assert min(trained["Tanh", name] for name in ("Xavier", "orthogonal", "identity"
 assert trained["ReLU", "identity"] > 0.5
 
 # %% [markdown]
-# Four of the eight never start. Note the ReLU column: He's weights keep the *size* of the signal, and still the network
-# learns slowly. Measure how alike the outputs of two images are, by the cosine of their angle.
+# Four of the eight never start. Note the ReLU column: He's weights keep the *size* of the signal, and still the
+# network learns slowly. Measure how alike the outputs of two images are, by the cosine of their angle.
 
 
 # %%
@@ -358,10 +359,10 @@ assert alike["He"][-1] > 0.9
 assert alike["identity"][-1] < 0.85
 
 # %% [markdown]
-# A random ReLU layer makes all images more alike. After twenty of them, all outputs point in nearly the same direction,
-# and there is little left to tell a 3 from an 8. The identity mixes nothing and keeps them apart. So "He for ReLU" is
-# right about the size, and size is not everything. Residual connections and normalisation (lesson 7) help with the
-# rest.
+# A random ReLU layer makes all images more alike. After twenty of them, all outputs point in nearly the same
+# direction, and there is little left to tell a 3 from an 8. The identity mixes nothing and keeps them apart. So "He
+# for ReLU" is right about the size, and size is not everything. Residual connections and normalisation (lesson 7)
+# help with the rest.
 #
 # ## Exercises
 #
@@ -382,13 +383,13 @@ assert alike["identity"][-1] < 0.85
 # assert result["constant"] < result["random"] - 0.3
 # ```
 #
-# Neurons with the same weights give the same output, get the same gradient, and take the same step. They stay equal: 32
-# neurons that are worth one. Only rounding errors tell them apart. Random weights **break the symmetry**.
+# Neurons with the same weights give the same output, get the same gradient, and take the same step. They stay
+# equal: 32 neurons that are worth one. Only rounding errors tell them apart. Random weights **break the symmetry**.
 #
 # </details>
 #
-# **2. Save the twenty layers.** Put a `mlp.BatchNorm(64)` in front of each ReLU of the deep network, with the weights that
-# are too small (0.01). Does it learn now?
+# **2. Save the twenty layers.** Put a `mlp.BatchNorm(64)` in front of each ReLU of the deep network, with the
+# weights that are too small (0.01). Does it learn now?
 #
 # <details><summary>Solution</summary>
 #
@@ -408,8 +409,8 @@ assert alike["identity"][-1] < 0.85
 # </details>
 #
 # **3. Half of the signal.** The derivation says that ReLU keeps half of the mean square: $\mathrm E(\max(0, z)^2) =
-# \tfrac12 \mathrm E(z^2)$ for a symmetric $z$. Check it with random numbers. What is the share for LeakyReLU with slope
-# $a$, for GeLU, for tanh?
+# \tfrac12 \mathrm E(z^2)$ for a symmetric $z$. Check it with random numbers. What is the share for LeakyReLU with
+# slope $a$, for GeLU, for tanh?
 #
 # <details><summary>Solution</summary>
 #
@@ -423,7 +424,8 @@ assert alike["identity"][-1] < 0.85
 # assert abs(leaky - (1 + 0.1**2) / 2) < 0.01
 # ```
 #
-# For LeakyReLU it is $(1 + a^2)/2$, so He's rule becomes $2 / ((1 + a^2)\, n)$: `initializers.he_normal(slope=0.1)`. GeLU
-# keeps a little less than ReLU. For tanh the share depends on the size of $z$, and for small $z$ it is nearly 1.
+# For LeakyReLU it is $(1 + a^2)/2$, so He's rule becomes $2 / ((1 + a^2)\, n)$:
+# `initializers.he_normal(slope=0.1)`. GeLU keeps a little less than ReLU. For tanh the share depends on the size of
+# $z$, and for small $z$ it is nearly 1.
 #
 # </details>
