@@ -135,8 +135,6 @@ assert max(accuracy[name][3] for name in ("ReLU", "LeakyReLU", "GeLU")) < 0.5
 # the left should help.
 
 # %%
-biases = (0.0, -1.0, -2.0, -3.0)
-with_bias = np.array([fit(one_hidden_layer(mlp.ReLU(), bias=b), lr=0.1) for b in biases])
 cures = {
     "ReLU": [mlp.ReLU()],
     "LeakyReLU 0.01": [mlp.LeakyReLU(0.01)],
@@ -146,9 +144,11 @@ cures = {
     "BatchNorm, ReLU": [mlp.BatchNorm(128), mlp.ReLU()],
 }
 cured = {name: fit(one_hidden_layer(*middle, bias=-3.0), lr=0.1) for name, middle in cures.items()}
+biases = (0.0, -1.0, -2.0, -3.0)
+with_bias = [fit(one_hidden_layer(mlp.ReLU(), bias=b), lr=0.1) for b in biases[:3]] + [cured["ReLU"]]
 
 figure, axes = plt.subplots(1, 2, figsize=(10, 3.4), width_ratios=(2, 3), layout="constrained")
-axes[0].plot(biases, 100 * with_bias, "o-")
+axes[0].plot(biases, [100 * value for value in with_bias], "o-")
 axes[0].set(xlabel="first bias of all ReLUs", ylabel="test accuracy (%)", ylim=(0, 100), xticks=biases)
 bars = axes[1].barh(list(cured), [100 * value for value in cured.values()])
 axes[1].bar_label(bars, fmt="%.0f", padding=3)
