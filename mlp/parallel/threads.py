@@ -65,7 +65,9 @@ def run_threads(
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join()
+            # A signal that comes just before the wait begins does not end it: look again from time to time.
+            while thread.is_alive():
+                thread.join(timeout=0.5)
     except BaseException as error:
         world.fail(None, error)
         raise
