@@ -1,5 +1,7 @@
 """The documents name what exists: links lead somewhere, settings are settings, and every public tool is listed."""
 
+import ast
+import inspect
 import re
 from pathlib import Path
 
@@ -69,3 +71,44 @@ def _is_made_in(value, module: str) -> bool:
 def test_every_tool_is_in_the_table_of_contents():
     text = TOOLBOX.read_text(encoding="utf-8")
     assert sorted(name for name in public_tools() if not re.search(rf"\b{name}\b", text)) == []
+
+
+class TestNamesOfOtherLibraries:
+    """Each name in the first column of the tables of coming-from.md exists, with the options that are named."""
+
+    CELLS = re.findall(r"^\| (`[^|]+) \|", (PROJECT / "docs" / "coming-from.md").read_text("utf-8"), re.MULTILINE)
+    NAMES = sorted({name for cell in CELLS for name in re.findall(r"`([\w.]+(?:\([^`]*\))?)`", cell)})
+
+    def test_there_are_many(self):
+        assert len(self.NAMES) > 60
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_exists(self, name):
+        path, _, arguments = name.rstrip(")").partition("(")
+        thing = mlp
+        for part in path.split("."):
+            thing = getattr(thing, part, None) or getattr(mlp.Network(mlp.Linear(1, 2)), part)
+        options = [word for word in re.split(r"=?, |=$", arguments) if word]
+        assert set(options) <= set(inspect.signature(thing).parameters) if options else thing is not None
+
+
+def test_links_to_definitions_name_what_is_there():
+    """[`Linear.backward`](../mlp/layers/linear.py): the file defines it."""
+    count = 0
+    for page in PAGES:
+        text = page.read_text("utf-8")
+        for name, target in re.findall(r"\[`([A-Za-z_][\w.]*)`\]\(([^)#]+\.py)\)", text):
+            if name.endswith(".py"):
+                continue
+            body = ast.parse((page.parent / target).read_text("utf-8")).body
+            for part in name.split("."):
+                found = next((node for node in body if part in defined(node)), None)
+                assert found is not None, f"{page.name}: there is no {name} in {target}"
+                body = getattr(found, "body", [])
+            count += 1
+    assert count > 100
+
+
+def defined(node: ast.stmt) -> set[str]:
+    targets = getattr(node, "targets", None) or [getattr(node, "target", None)]
+    return {getattr(node, "name", ""), *(getattr(target, "id", "") for target in targets)}

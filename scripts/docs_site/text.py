@@ -54,9 +54,12 @@ def link_from(document: str) -> Link:
         there = place(found)
         if not anchor and found.endswith(".py") and there.startswith("source/"):
             # The name of a definition as the text of a link leads to its line.
-            name = re.fullmatch(r"`?([A-Za-z_][\w.]*)`?", text)
-            line = line_of(found, name[1]) if name else None
-            mark, anchor = ("#", f"L-{line}") if line else ("", "")
+            name = re.fullmatch(r"[A-Za-z_][\w.]*", text)
+            if name and not text.endswith(".py"):
+                line = line_of(found, text)
+                if line is None:
+                    raise Broken(f"{document}: there is no {text} in {found}")
+                mark, anchor = "#", f"L-{line}"
         return relative(f"{there}{mark}{anchor}", place(document))
 
     return link
@@ -113,7 +116,7 @@ def _rewrite(tokens: list[Any], link: Link) -> None:
         children = token.children or []
         for i, child in enumerate(children):
             if child.type == "link_open":
-                text = children[i + 1].content if i + 1 < len(children) else ""
+                text = children[i + 1].content if children[i + 1].type == "code_inline" else ""
                 child.attrSet("href", link(child.attrGet("href"), text))
             elif child.type == "image":
                 child.attrSet("src", link(child.attrGet("src"), ""))
