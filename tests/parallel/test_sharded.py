@@ -21,8 +21,10 @@ from mlp import (
     Linear,
     MSELoss,
     Network,
+    Parameter,
     ReLU,
     RMSProp,
+    Solver,
     Tanh,
 )
 from mlp.efficiency.mixed_precision import LossScaler, MixedPrecision
@@ -73,6 +75,25 @@ def test_it_is_the_serial_network(ranks, case):
     expected = serial(case)
     for results in run_threads(lambda communicator: exercise(case, communicator), ranks, time_limit=LIMIT):
         same_results(results, expected)
+
+
+@each_stage
+def test_a_solver_trains_it_and_finds_a_replaced_parameter(stage):
+    def program(communicator, replace):
+        parallel = ShardedDataParallel(small(), communicator, stage)
+        if replace:
+            parallel.network[0].bias = Parameter(np.zeros(parallel.network[0].bias.shape), "0.bias")
+        optimizer = SGD(parallel.parameters, lr=0.1)
+        return Solver(parallel, CrossEntropyLoss(), optimizer, epochs=3, batch_size=4).fit((X, Y))["train_loss"]
+
+    serial_network = small()
+    optimizer = SGD(serial_network.parameters, lr=0.1)
+    solver = Solver(serial_network, CrossEntropyLoss(), optimizer, epochs=3, batch_size=4)
+    expected = solver.fit((X, Y))["train_loss"]
+    for losses in run_threads(program, 2, False, time_limit=LIMIT):
+        np.testing.assert_allclose(losses, expected, rtol=1e-10)
+    with pytest.raises(InputError, match=r"0\.bias is not the parameter that it was made with"):
+        run_threads(program, 2, True, time_limit=LIMIT)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import numpy as np
 from mlp.arrays import Array, aligned_empty
 from mlp.checks import InputError, check_state
 from mlp.efficiency.mixed_precision import MixedPrecision
+from mlp.layers.assembly import check_parameters
 from mlp.losses import Loss
 from mlp.network import Network
 from mlp.optim.clipping import norm
@@ -84,6 +85,9 @@ class ShardedDataParallel(DataParallel):
         if stage == 1:
             self._lend_gradients(self.units[0])
         self.publish()
+
+    def check_parameters(self) -> None:
+        check_parameters(self.network.body, [p for unit in self.units for p in unit.parameters])
 
     @property
     def memory(self) -> list[Array]:
