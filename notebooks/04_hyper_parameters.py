@@ -213,8 +213,8 @@ for ax in axes[1:]:
     ax.set_xlabel("weight decay")
 plt.show()
 
-assert by_width[0, 1] < 0.6 < 0.8 < by_width[-1, 1]
-assert by_width[-1, 1] - by_width[-2, 1] < 0.1 * (by_width[-1, 1] - by_width[0, 1])  # the gain runs out
+assert by_width[-1, 1] > by_width[0, 1] + 0.1
+assert abs(by_width[-1, 1] - by_width[-2, 1]) < 0.04  # the gain of the last doubling
 assert size[-1] < 0.5 * size[0]
 assert decayed[-1][2] < decayed[0][2] - 0.03
 

@@ -223,7 +223,8 @@ plt.show()
 # * **Xavier, orthogonal, identity.** A healthy spread down to the last layer. **He** is $\sqrt 2$ too large for
 #   tanh and already pushes outputs to the edges.
 #
-# In numbers: the standard deviation of each layer's outputs, for tanh and for ReLU.
+# In numbers: the standard deviation of each layer's outputs, for tanh and for ReLU. (That of "zeros" is 0 from the
+# second layer on, which has no place on a logarithmic axis.)
 
 # %%
 spread = {

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import tempfile
 import time
@@ -29,6 +30,7 @@ from mlp.files import make_folder, write_text
 PROJECT = Path(__file__).resolve().parents[1]
 LESSONS = PROJECT / "notebooks"
 SWITCH = "THOROUGH = False"
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # in IPython's tracebacks
 
 
 class LessonFailed(Exception):
@@ -116,7 +118,7 @@ def _run(client: Any, cell: Any, index: int, where: str) -> None:
     except CellTimeoutError:
         raise LessonFailed(f"{where}: the time is over") from None
     except (CellExecutionError, DeadKernelError) as error:
-        raise LessonFailed(f"{where}: {error}") from None
+        raise LessonFailed(f"{where}: {COLOUR.sub('', str(error))}") from None
     for output in cell.get("outputs", ()):
         if output.output_type == "stream" and output.name == "stderr":
             raise LessonFailed(f"{where} writes on stderr: {output.text}")
