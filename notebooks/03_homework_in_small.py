@@ -136,8 +136,10 @@ for depth in (1, 2):
         print(f"{depth} hidden, {loss_name:13}: {numbers}")
 
 assert all(accuracy(1, *key) > 0.7 for key in [(loss, name) for loss in losses for name in activations])
-assert accuracy(1, "cross-entropy", "ReLU", 0) > accuracy(1, "cross-entropy", "Sigmoid", 0) + 0.05
-assert accuracy(1, "cross-entropy", "ReLU") > accuracy(1, "cross-entropy", "Sigmoid")
+assert accuracy(1, "cross-entropy", "ReLU", 0) > accuracy(1, "cross-entropy", "Sigmoid", 0)
+if not THOROUGH:  # many epochs later the sigmoids have caught up
+    assert accuracy(1, "cross-entropy", "ReLU", 0) > accuracy(1, "cross-entropy", "Sigmoid", 0) + 0.05
+    assert accuracy(1, "cross-entropy", "ReLU") > accuracy(1, "cross-entropy", "Sigmoid")
 
 # %% [markdown]
 # * **Sigmoid starts slowly.** Its slope is at most 1/4, so at most a quarter of the gradient arrives at the first

@@ -154,9 +154,9 @@ ax.legend(loc="upper center", ncols=4, frameon=False)
 plt.show()
 
 assert accuracy["Sigmoid", 1] > 0.75
-assert accuracy["Tanh", 6] > accuracy["Sigmoid", 6] + 0.3
-if not THOROUGH:
-    assert accuracy["Sigmoid", 6] < 0.3
+assert accuracy["Tanh", 6] > accuracy["Sigmoid", 6]
+if not THOROUGH:  # after many epochs even six sigmoid layers may start
+    assert accuracy["Sigmoid", 6] < 0.3 < accuracy["Tanh", 6] - 0.3
 
 # %% [markdown]
 # With one hidden layer, the sigmoid is fine. With six it does not get beyond guessing in the time that tanh needs
