@@ -81,6 +81,8 @@ class TestEquations:
 
     def test_latex(self):
         assert "<mfrac>" in tex(r"\frac{\partial L}{\partial W}", block=True)
+        assert "𝟏" in tex(r"\mathbf{1}", block=False)
+        assert re.search(r"<mi>log</mi><mspace[^>]+/><msub>", tex(r"\log p_k", block=False))
         with pytest.raises(ValueError, match="unknown command"):
             tex(r"\nonsense{x}", block=False)
 

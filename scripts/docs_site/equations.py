@@ -21,6 +21,7 @@ TOKEN = re.compile(
 )
 # Words that carry an index: sum_i. Of other words the underscore is part of the name: fan_in.
 INDEXED = re.compile("sum|max|min|log|d[A-Za-z]")
+FUNCTION, THIN = "log|exp|max|min|tanh|sin|cos", '<mspace width="0.17em"/>'
 MARK = re.compile("[=←~≈≤²ᵀ∫√]|<=|Σ_|sqrt|sum_|^ *[+-]")
 NO_MATHEMATICS = re.compile(r'^\s*\w+="|import |>>>|--|0x', re.MULTILINE)
 
@@ -35,7 +36,22 @@ def tex(formula: str, block: bool) -> str:
         raise ValueError(f"the formula {formula.strip()!r} cannot be set: {error!r}") from None
     if unknown := re.search(r"\\[a-zA-Z]+", re.sub(r"&[^;]+;", "", made)):
         raise ValueError(f"the formula {formula.strip()!r} has an unknown command {unknown[0]}")
-    return made
+    return _improve(made)
+
+
+def _improve(made: str) -> str:
+    """What browsers want otherwise than the converter gives it: bold letters, and spaces around functions."""
+    made = re.sub(r'<m([in]) mathvariant="bold">(\w)</m\1>', lambda found: f"<mn>{_bold(found[2])}</mn>", made)
+    made = re.sub(r"<mo>(max|min)</mo>", r"<mi>\1</mi>", made)
+    made = re.sub(rf"<mi>({FUNCTION})</mi>(?=<m[is])", rf"<mi>\1</mi>{THIN}", made)
+    made = re.sub(rf"(</m(?:i|n|sub|sup|row)>)(?=<mi>(?:{FUNCTION})<)", rf"\1{THIN}", made)
+    return made.replace("<mo>&#x0002F;</mo>", '<mo lspace="0" rspace="0">/</mo>')
+
+
+def _bold(sign: str) -> str:
+    """The bold letter or digit of Unicode: MathML knows no other bold."""
+    begin, first = (0x1D7CE, "0") if sign.isdigit() else (0x1D400, "A") if sign.isupper() else (0x1D41A, "a")
+    return chr(begin + ord(sign) - ord(first))
 
 
 def is_equation(block: str) -> bool:
