@@ -45,6 +45,7 @@ def _improve(made: str) -> str:
     made = re.sub(r"<mo>(max|min)</mo>", r"<mi>\1</mi>", made)
     made = re.sub(rf"<mi>({FUNCTION})</mi>(?=<m[is])", rf"<mi>\1</mi>{THIN}", made)
     made = re.sub(rf"(</m(?:i|n|sub|sup|row)>)(?=<mi>(?:{FUNCTION})<)", rf"\1{THIN}", made)
+    made = re.sub(r"<mo[^>]*>(?:\||&#x0007C;)</mo>", '<mo stretchy="false" lspace="0" rspace="0">|</mo>', made)
     return made.replace("<mo>&#x0002F;</mo>", '<mo lspace="0" rspace="0">/</mo>')
 
 

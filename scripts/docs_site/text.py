@@ -74,7 +74,13 @@ def render(text: str, link: Link, where: str) -> str:
         made = _parser().renderer.render(tokens, _parser().options, {})
     except ValueError as error:
         raise Broken(f"{where}: {error}") from None
+    made = re.sub(r"<td>.*?</td>", _breakable, made)
     return re.sub(r"(<table>.*?</table>)", r'<div class="wide">\1</div>', made, flags=re.DOTALL)
+
+
+def _breakable(cell: re.Match[str]) -> str:
+    """A cell of a table whose code may be broken after a dot and an opening parenthesis."""
+    return re.sub(r"<code>.*?</code>", lambda code: re.sub(r"([.(])(?!<)", r"\1<wbr>", code[0]), cell[0])
 
 
 def _parser(made: list[Any] = []) -> Any:  # noqa: B006  made once
