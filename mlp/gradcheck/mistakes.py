@@ -64,12 +64,23 @@ def _matches(candidate: Array, d: Differences) -> bool:
 def _confused(evidence: Evidence) -> str | None:
     """Another array in place of the gradient: the upstream gradient, the transpose, one row of the batch."""
     a, upstream, d = evidence.analytic, evidence.upstream, evidence.differences
-    if upstream is not None and evidence.is_input and a.shape == upstream.shape and np.allclose(a, upstream):
-        return "equals the upstream gradient: the local derivative is forgotten"
+    if upstream is not None and evidence.is_input and a.shape == upstream.shape:
+        alone = _one_factor(a, upstream, d)
+        if alone:
+            return alone
     if a.ndim == 2 and a.shape[0] == a.shape[1] and _matches(a.T.reshape(-1)[d.entries], d):
         return "is the transpose of the right gradient"
     if upstream is not None and not evidence.is_input and a.ndim == 1 and a.shape == upstream.shape[-1:]:
         return _one_row(a, upstream.reshape(-1, a.size))
+    return None
+
+
+def _one_factor(a: Array, upstream: Array, d: Differences) -> str | None:
+    """Of the product of upstream gradient and local derivative one factor alone."""
+    if np.allclose(a, upstream):
+        return "equals the upstream gradient: the local derivative is forgotten"
+    if _matches((a * upstream).reshape(-1)[d.entries], d):
+        return "is the local derivative alone: it has to be multiplied by the upstream gradient"
     return None
 
 

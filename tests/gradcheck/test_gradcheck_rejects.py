@@ -238,6 +238,16 @@ def test_the_upstream_gradient_itself(x):
     rejected(check_layer(Elementwise(relu, np.ones_like), x), text)
 
 
+def test_the_upstream_gradient_left_out(x):
+    class Alone(Elementwise):
+        def backward(self, grad_y):
+            return self.df(self.x)
+
+    text = "x: is the local derivative alone: it has to be multiplied by the upstream gradient"
+    rejected(check_layer(Alone(np.tanh, lambda x: 1 - np.tanh(x) ** 2), x), text)
+    rejected(check_layer(Alone(relu, step), x), text)
+
+
 # ---- right in one place and wrong in another -------------------------------------------------------------
 
 
