@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from mlp.checks import InputError, find_name
-from mlp.grading.discovery import Candidate, Definitions, Parameter, parameters
+from mlp.grading.candidates import Candidate, Definitions, Parameter, parameters
 from mlp.grading.hypotheses import COMPONENTS
 from mlp.grading.submission import Submission, read
 from mlp.run.yaml_files import read_mapping

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from mlp.grading.discovery import Candidate
+from mlp.grading.candidates import Candidate, Definitions
 from mlp.grading.explain import Explanation
 from mlp.grading.hypotheses.component import Case
 from mlp.grading.hypotheses.losses import RATIOS, REDUCTIONS
@@ -18,6 +19,9 @@ USUAL = {
     "CrossEntropy of probabilities": ("1/N",),
 }  # fmt: skip
 SIZES = ((5, 3), (7, 10), (4, 4))
+FUSED = "gradient-of-softmax-too"
+MEAN = "gradients-over-n"
+PARTLY_MEAN = (MEAN, "weight-gradient-over-n", "bias-gradient-over-n", "all-gradients-over-n")
 
 
 @dataclass
@@ -84,30 +88,72 @@ def exchanged(found: Explanation) -> Explanation:
     return Explanation(id, name, found.look)
 
 
+def agree(graded: Sequence[Graded], definitions: Definitions) -> None:
+    """What is right only together, and what is wrong only because something else is."""
+    agree_on_mean(graded)
+    agree_on_softmax(graded, definitions)
+    leave_consequences(graded, definitions)
+
+
+def leave_consequences(graded: Sequence[Graded], definitions: Definitions) -> None:
+    """A network in one piece that calls parts which are wrong themselves is not blamed for them."""
+    wrong = [g for g in graded if g.judgement.outcome == "failed" and g.component not in ("Network", "SGD")]
+    for g in graded:
+        candidate = g.candidate
+        whole = "parameters" in g.convention and g.component == "Network" and g.judgement.outcome == "failed"
+        text = candidate.source.text if candidate.form == "model" else candidate.text
+        own = set(candidate.methods)
+        calls = (definitions.functions - own) | (definitions.classes.keys() - {candidate.name})
+        if whole and wrong and any(re.search(rf"\b(?<!\.){name}\(", text) for name in calls):
+            blamed = ", ".join(dict.fromkeys(w.component for w in wrong))
+            g.judgement = Judgement("error", text=f"it is built of parts that are wrong themselves: {blamed}")
+
+
+def agree_on_softmax(graded: Sequence[Graded], definitions: Definitions) -> None:
+    """A loss of probabilities may have the gradient p - t, if no layer adds the softmax's derivative."""
+    layers = [g for g in graded if g.component == "Softmax"]
+    chained = [g for g in layers if g.judgement.side != "forward" and not hands_through(g)]
+    losses = [g for g in graded if g.judgement.explanation and g.judgement.explanation.id == FUSED]
+    applied = any(f.lower() == "softmax" for f in definitions.functions)
+    if not losses or chained or not (layers or applied):
+        return
+    for g in [*losses, *(g for g in layers if hands_through(g))]:
+        g.judgement = Judgement("passed", variant=g.judgement.variant)
+        g.convention["gradient"] = "of the scores: the softmax's derivative is in the loss's"
+
+
+def hands_through(g: Graded) -> bool:
+    """Is this a softmax whose backward returns the upstream gradient as it came?"""
+    return g.judgement.explanation is not None and g.judgement.explanation.id == "upstream-only"
+
+
 def agree_on_mean(graded: Sequence[Graded]) -> None:
     """Linear may divide by the batch size if the losses leave it to Linear, and only then."""
-    layers = [g for g in graded if g.judgement.explanation and g.judgement.explanation.id == "gradients-over-n"]
+    layers = [g for g in graded if g.judgement.explanation and g.judgement.explanation.id in PARTLY_MEAN]
     losses = [g for g in graded if leaves_mean_to_others(g)]
-    if not layers or not losses:
+    whole = [g for g in graded if g.candidate.form == "model" and g.judgement.outcome == "passed"]
+    if not layers or not (losses or whole):
         return
+    needed = bool(whole) or any(is_mean_with_gradient_of_sum(g) for g in losses)
     for g in layers:
-        g.judgement = Judgement("passed")
-        g.convention["1/N"] = "inside the layer; the losses leave it out"
+        if g.judgement.if_right and (needed or (g.judgement.explanation and g.judgement.explanation.id == MEAN)):
+            g.judgement = g.judgement.if_right(MEAN)
+            g.convention["1/N"] = "inside the layer; the losses leave it out"
     for g in losses:
-        if g.judgement.outcome == "failed":
+        if g.judgement.explanation and g.judgement.explanation.id == "gradient-lacks-1/N":
             g.judgement = Judgement("passed", variant=g.judgement.variant)
         g.convention["1/N"] = "left to the layer"
 
 
 def leaves_mean_to_others(g: Graded) -> bool:
     """Is this a loss whose gradient is that of a sum?"""
-    if g.component not in USUAL:
-        return False
     j = g.judgement
-    if j.explanation:
-        return j.explanation.id == "gradient-lacks-1/N"
-    summed = (
-        j.variant.rpartition(", ")[2] in ("1", "1/2", "1/K", "1/(2K)")
-        or g.convention.get("gradient") == "of the vector's sum"
-    )
-    return j.outcome == "passed" and summed
+    summed = j.side != "forward" and j.variant.rpartition(", ")[2] in ("1", "1/2", "1/K", "1/(2K)")
+    return g.component in USUAL and (summed or is_mean_with_gradient_of_sum(g))
+
+
+def is_mean_with_gradient_of_sum(g: Graded) -> bool:
+    """Then somebody else must divide by the batch size."""
+    found = g.judgement.explanation
+    vector = g.convention.get("gradient") == "of the vector's sum" or "over N" in g.convention.get("value", "")
+    return g.component in USUAL and (vector or (found is not None and found.id == "gradient-lacks-1/N"))

@@ -47,6 +47,7 @@ Seen = Sequence[tuple[Case, Observation]]
 
 def explain(component: Component, tries: Sequence[Seen], outputs: set[str]) -> Explanation | None:
     """The explanation of what was seen, or None. ``tries`` has the same observations under several conventions."""
+    tries = [wrong_branch(component, seen, outputs) for seen in tries]
     for seen in tries:
         for h in component.hypotheses:
             if fits(component, h, seen, outputs):
@@ -55,6 +56,16 @@ def explain(component: Component, tries: Sequence[Seen], outputs: set[str]) -> E
     if any(o.stage for _, o in seen):
         return None
     return piecewise(component, seen, outputs) or narrow(seen, outputs) or with_factor(component, tries, outputs)
+
+
+def wrong_branch(component: Component, seen: Seen, outputs: set[str]) -> Seen:
+    """Only the cases of one branch if those of the other are all right."""
+    for branch in (True, False):
+        part = [(c, o) for c, o in seen if component.branch(c) is branch]
+        rest = [(c, o) for c, o in seen if component.branch(c) is not branch]
+        if part and rest and not any(o.stage for _, o in rest) and all(right(component, rest, k) for k in outputs):
+            return part
+    return seen
 
 
 def fits(component: Component, h: Hypothesis, seen: Seen, outputs: set[str]) -> bool:

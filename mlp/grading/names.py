@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 # Component -> what its class or function is called, after the words of AFFIXES are taken off.
 COMPONENTS = {
@@ -36,7 +37,8 @@ COMPONENTS = {
 ACTIVATIONS = ("ReLU", "LeakyReLU", "Sigmoid", "Tanh", "GeLU", "Softmax", "SiLU", "ELU", "SELU", "Softplus", "HardSwish", "Identity")  # fmt: skip
 LOSSES = ("MSE", "CrossEntropy", "Hinge")
 AFFIXES = ("layer", "activation", "function", "func", "fn", "module", "loss", "criterion", "cost", "objective",
-           "optimizer", "optimiser", "op", "node", "block", "error", "unit", "numpy", "np", "my", "custom", "forward")  # fmt: skip
+           "optimizer", "optimiser", "op", "node", "block", "error", "unit", "numpy", "np", "my", "custom", "forward",
+           "naive", "vectorized", "vectorised", "loop", "loops", "fast")  # fmt: skip
 BASES = r"(base|abstract)?_?(layer|module|base|loss|criterion|activation|optimizer|optimiser|function|component|node|" \
         r"operation|op|parameter|param|tensor|schedule\w*|\w*scheduler|dataset|dataloader|trainer)(base)?"  # fmt: skip
 
@@ -56,6 +58,9 @@ UPDATE = (
     "apply",
     "update_weights",
 )
+RULES = (
+    r"(update|apply|optimi[sz]e|gradient|gd|sgd)_?(descent|parameters?|params?|weights?|gradients?|step|update)\w*"
+)
 CLEAR = r"zero|clear|reset|flush"
 
 UPSTREAM = r"(g|d|dy|dz|da|dl|do|delta\w*|error\w*|upstream\w*|up|grad\w*|\w*_grad|\w*gradient\w*|d_?out\w*|dl_?d\w+|d[A-Z]\w*|"\
@@ -68,6 +73,23 @@ SIZE_IN = r"(n_?in\w*|in_?\w*|input\w*|fan_?in|num_?in\w*|d_?in|dim_?in|rows|in|
 SIZE_OUT = r"(n_?out\w*|out_?\w*|output\w*|fan_?out|num_?out\w*|d_?out|dim_?out|cols|out|units|n_?units|hidden\w*|neurons|n_?neurons|nout|outdim|size_out|num_units|n|n_y|width)"  # fmt: skip
 STDDEV = r"(\w*std\w*|scale|\w*_scale|sigma|init\w*|weight_scale|w_?std)"
 SEED = r"(seed|rng|random_state|generator|gen|random\w*)"
+
+
+def method_of(kind: Iterable[str], methods: Iterable[str], without: str = "") -> str:
+    """The method of a kind, by its usual names first: forward, then forward_propagation, feedForward; or ""."""
+    there = [m for m in methods if m != without]
+    for spelled in (str, plain):
+        for usual in kind:
+            for method in there:
+                if spelled(method) == spelled(usual):
+                    return method
+    return ""
+
+
+def plain(name: str) -> str:
+    """forward_pass, forwardPropagation, forward -> forward."""
+    word = name.lower().strip("_").replace("_", "")
+    return re.sub(r"(pass|prop|propagate|propagation)$", "", word) or word
 
 
 def matches(pattern: str, name: str) -> bool:

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -69,13 +70,16 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
         self.control: socket.socket | None = None
 
-    def open(self, folder: Path, limits: Limits) -> SandboxedChild:
-        """A new child with the folder as its working directory. Raises ``Broken`` if none can be started."""
+    def open(self, folder: Path, limits: Limits, warm: Sequence[str] = ()) -> SandboxedChild:
+        """A new child with the folder as its working directory. Raises ``Broken`` if none can be started.
+
+        warm: installed modules that the submission needs and that take long to import: they are imported once.
+        """
         user = next(USERS)
         task = {
             "folder": str(folder), "hide": str(Path(__file__).parents[1]), "user": user,
             "memory": limits.memory, "seconds": int(limits.seconds) + 1, "processes": limits.processes,
-            "file_size": limits.file_size,
+            "file_size": limits.file_size, "warm": list(warm),
         }  # fmt: skip
         if os.getuid() == 0:
             give_away(folder, user)

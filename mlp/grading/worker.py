@@ -6,144 +6,19 @@ nor the grader are in its memory. A request is a dict; ``Worker.answer`` turns i
 
 from __future__ import annotations
 
-import ast
 import importlib
-import importlib.abc
-import importlib.machinery
-import importlib.util
 import os
 import sys
 import traceback
-import types
 from typing import Any
 
 import numpy as np
 
-MAX_LEAVES = 400  # of one object: what a layer keeps, not a data set
+from mlp.grading.imports import Refused, Stubs, import_definitions
+from mlp.grading.leaves import children, collect, follow
+from mlp.grading.stand_ins import Initial, Model, Probe, Rule
 
-
-class Stub(types.ModuleType):
-    """Stands in for a module that is not installed: every attribute is there, calling it gives it back."""
-
-    __path__: list[str] = []  # noqa: RUF012
-    __file__ = None
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return Stub(f"{self.__name__}.{name}")
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        # As a decorator without arguments it hands the function through.
-        return args[0] if len(args) == 1 and callable(args[0]) and not kwargs else self
-
-    def __iter__(self) -> Any:
-        return iter(())
-
-    def __enter__(self) -> Any:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        return None
-
-    def __mro_entries__(self, bases: Any) -> tuple[type, ...]:
-        return (object,)
-
-
-class Stubs(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Last in ``sys.meta_path``: what the submission imports and nobody finds becomes a stub, and is listed."""
-
-    def __init__(self) -> None:
-        self.names: list[str] = []
-        self.folder = os.getcwd()
-
-    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Any:
-        """A spec for every module, except parts of packages that are really there, and what libraries try."""
-        parent = sys.modules.get(fullname.rpartition(".")[0])
-        if parent is not None and not isinstance(parent, Stub):
-            return None
-        if parent is None and not self.asked_by_submission():
-            return None
-        return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
-
-    def asked_by_submission(self) -> bool:
-        """Is the import statement in one of the student's files?"""
-        frame: Any = sys._getframe(2)
-        while frame is not None and "importlib" in frame.f_code.co_filename:
-            frame = frame.f_back
-        return frame is not None and frame.f_code.co_filename.startswith(self.folder)
-
-    def create_module(self, spec: Any) -> Any:
-        """The stub."""
-        self.names.append(spec.name)
-        return Stub(spec.name)
-
-    def exec_module(self, module: Any) -> None:
-        """Nothing is executed."""
-
-
-class Refused(importlib.abc.MetaPathFinder):
-    """First in ``sys.meta_path``: plots and the grader's own library are not for submissions."""
-
-    plots = ("matplotlib", "pylab", "seaborn", "tkinter", "wandb", "tensorboardX")
-
-    def __init__(self, stubs: Stubs) -> None:
-        self.stubs = stubs
-
-    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Any:
-        """A stub for plotting packages, and for ``mlp`` unless the submission has its own."""
-        head = fullname.partition(".")[0]
-        if head in self.plots:
-            return importlib.machinery.ModuleSpec(fullname, self.stubs, is_package=True)
-        if head == "mlp" and not any(
-            os.path.exists(os.path.join(p, head + s)) for p in ("", *sys.path[:3]) for s in ("", ".py")
-        ):
-            raise ModuleNotFoundError("mlp is the grader's library and not for submissions", name=fullname)
-        return None
-
-
-class Probe:
-    """A layer of our own, y = a x + c forward and a g + c/2 backward, that notes what a network does with it."""
-
-    def __init__(self, a: float, c: float, trainable: bool) -> None:
-        self.a, self.c, self.trainable, self.name = a, c, trainable, "probe"
-        self.updates = 0
-        self.received: Any = None
-        for name in ("W", "b", "grad_W", "grad_b", "dLdW", "dLdb", "diff_W", "diff_b"):
-            setattr(self, name, np.zeros((1, 1)))
-
-    def forward(self, x: Any, *args: Any, **kwargs: Any) -> Any:
-        """y = a x + c."""
-        return np.asarray(x) * self.a + self.c
-
-    __call__ = forward
-
-    def backward(self, grad: Any, *args: Any, **kwargs: Any) -> Any:
-        """Not quite the derivative: the constant tells the order of the calls."""
-        self.received = np.array(grad, dtype=float)
-        return self.received * self.a + self.c / 2
-
-    def update(self, *args: Any, **kwargs: Any) -> None:
-        """Noted."""
-        self.updates += 1
-
-    step = update
-
-    def parameters(self, *args: Any) -> list[Any]:
-        """None of its own; nothing to clear and nothing to switch either."""
-        return []
-
-    params = zero_grad = train = eval = parameters
-
-
-class Model(types.SimpleNamespace):
-    """Something with layers and parameters, for optimizers that want one."""
-
-    def parameters(self) -> Any:
-        """What an optimizer moves."""
-        return self.everything
-
-    params = get_parameters = parameters
+MADE: dict[str, Any] = {"rng": lambda: np.random.default_rng(0), "initial": Initial, "optimizer": Rule}
 
 
 class Worker:
@@ -227,14 +102,8 @@ class Worker:
         """The paths of the objects with a forward that it consists of, in the order in which it got them."""
         found: list[list[Any]] = []
         for name, value in getattr(target, "__dict__", {}).items():
-            items = (
-                enumerate(value)
-                if isinstance(value, list | tuple)
-                else value.items()
-                if isinstance(value, dict)
-                else [(None, value)]
-            )
-            for key, item in items:
+            several = isinstance(value, list | tuple | dict)
+            for key, item in children(value) if several else [(None, value)]:
                 if callable(getattr(item, "forward", None)) or (callable(item) and hasattr(item, "backward")):
                     found.append([name] if key is None else [name, key])
         return found
@@ -259,8 +128,8 @@ class Worker:
                 return Model(**self.decode(value["$bare"]))
             if "$probe" in value:
                 return Probe(*value["$probe"])
-            if "$random" in value:
-                return np.random.default_rng(value["$random"])
+            if "$new" in value:
+                return MADE[value["$new"]]()
             if "$tuple" in value:
                 return tuple(self.decode(v) for v in value["$tuple"])
             return {k: self.decode(v) for k, v in value.items()}
@@ -276,109 +145,28 @@ class Worker:
             return value if isinstance(value, float) or abs(value) < 2**62 else float(value)
         if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "biufc":
             plain = np.array(value, copy=True, subok=False)
-            return (
-                plain
-                if type(value) in (np.ndarray,) or isinstance(value, np.generic)
-                else {"$type": type(value).__name__, "$array": plain}
-            )
-        if isinstance(value, list | tuple) and depth < 4 and len(value) < 1000:
-            items = [[i, self.encode(v, depth + 1)] for i, v in enumerate(value)]
-            return {
-                "$items": items,
-                "$object": self.keep(value),
-                "$type": "list" if isinstance(value, list) else "tuple",
-            }
-        if isinstance(value, dict) and depth < 4 and len(value) < 1000:
-            items = [[str(k), self.encode(v, depth + 1)] for k, v in value.items()]
-            return {"$items": items, "$object": self.keep(value), "$type": "dict"}
+            usual = type(value) is np.ndarray or isinstance(value, np.generic)
+            return plain if usual else {"$type": type(value).__name__, "$array": plain}
+        if isinstance(value, list | tuple | dict) and depth < 4 and len(value) < 1000:
+            return self.encode_items(value, depth)
         return {"$object": self.keep(value), "$type": type(value).__name__}
 
-
-def import_definitions(name: str) -> types.ModuleType:
-    """The module without the statements that do something: imports, functions, classes and constants alone."""
-    spec = importlib.util.find_spec(name)
-    if spec is None or not spec.origin:
-        raise ModuleNotFoundError(name)
-    with open(spec.origin, encoding="utf-8-sig", errors="replace") as file:
-        tree = ast.parse(file.read())
-    kept = (ast.Import, ast.ImportFrom, ast.ClassDef, ast.FunctionDef)
-    tree.body = [
-        n for n in tree.body if isinstance(n, kept) or (isinstance(n, ast.Assign) and is_constant(n.value))
-    ]
-    module = types.ModuleType(name)
-    module.__file__ = spec.origin
-    sys.modules[name] = module
-    exec(compile(tree, spec.origin, "exec"), module.__dict__)
-    return module
-
-
-def is_constant(node: ast.expr) -> bool:
-    """A number, text, attribute such as np.float64, or arithmetic of such; no calls but np.sqrt(2) and the like."""
-    for call in (n for n in ast.walk(node) if isinstance(n, ast.Call)):
-        where = call.func.value if isinstance(call.func, ast.Attribute) else None
-        plain = isinstance(where, ast.Name) and where.id in ("np", "numpy", "math")
-        if not plain or any(isinstance(a, ast.Name) for a in call.args):
-            return False
-    return True
-
-
-def follow(target: Any, path: list[Any]) -> Any:
-    """target.a["b"][0] for the path ["a", "b", 0]."""
-    for step in path:
-        if isinstance(target, dict) or isinstance(step, int):  # noqa: SIM108
-            target = target[step]
-        else:
-            target = getattr(target, step)
-    return target
-
-
-def collect(value: Any, path: list[Any], found: list[Any], seen: set[int]) -> None:
-    """All arrays and numbers that can be reached from an object of the submission, first come first."""
-    if len(found) >= MAX_LEAVES or len(path) > 5:
-        return
-    if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "biufc":
-        found.append((path, value))
-        return
-    if isinstance(value, bool | int | float):
-        found.append((path, value))
-        return
-    if value is None or isinstance(
-        value, str | bytes | type | types.ModuleType | types.FunctionType | types.MethodType | Stub
-    ):
-        return
-    if id(value) in seen:
-        return
-    seen.add(id(value))
-    if isinstance(value, dict):
-        items = [(k, v) for k, v in value.items() if isinstance(k, str | int)]
-    elif isinstance(value, list | tuple):
-        items = list(enumerate(value))
-    else:
-        slots = [s for c in type(value).__mro__ for s in getattr(c, "__slots__", ()) if hasattr(value, s)]
-        shared = [
-            k
-            for k, v in vars(type(value)).items()
-            if isinstance(v, np.ndarray | dict | list | property) and not k.startswith("_")
-        ]
-        items = list(getattr(value, "__dict__", {}).items())
-        names = {k for k, _ in items}
-        for name in [*slots, *shared]:
-            if name not in names:
-                try:
-                    items.append((name, getattr(value, name)))
-                except Exception:
-                    continue
-    for key, item in items:
-        collect(item, [*path, key], found, seen)
+    def encode_items(self, value: Any, depth: int) -> dict[str, Any]:
+        """A list, tuple or dict with its elements."""
+        named = isinstance(value, dict)
+        pairs = value.items() if named else enumerate(value)
+        items = [[str(k) if named else k, self.encode(v, depth + 1)] for k, v in pairs]
+        kind = "dict" if named else "list" if isinstance(value, list) else "tuple"
+        return {"$items": items, "$object": self.keep(value), "$type": kind}
 
 
 def describe_error(error: BaseException) -> dict[str, Any]:
     """The exception in words, with the last line of the submission that it passed through."""
+    here = os.path.dirname(__file__)
     frames = [
-        f
-        for f in traceback.extract_tb(error.__traceback__)
-        if f.filename != __file__ and "<frozen" not in f.filename
-    ]
+        f for f in traceback.extract_tb(error.__traceback__)
+        if os.path.dirname(f.filename) != here and "<frozen" not in f.filename
+    ]  # fmt: skip
     own = [
         f for f in frames if "site-packages" not in f.filename and f"{os.sep}lib{os.sep}python" not in f.filename
     ]

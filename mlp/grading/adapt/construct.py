@@ -10,7 +10,7 @@ import numpy as np
 
 from mlp.grading import names
 from mlp.grading.adapt.remote import Handle, Make, Remote
-from mlp.grading.discovery import Parameter, required
+from mlp.grading.candidates import Parameter, required
 from mlp.grading.process import StudentError
 
 
@@ -23,34 +23,42 @@ def guesses(signature: Sequence[Parameter], n_in: int, n_out: int) -> list[list[
     return ([named] if named is not None else []) + usual
 
 
+INITIALIZER = r"\w*init\w*_?(fn|func|function)|\w*initiali[sz]er|init_fn"
+FLAGS = r"trainable|debug|train\w*|use_\w+|verbose|has_\w+|bias_?on"
+
+
 def by_name(signature: Sequence[Parameter], n_in: int, n_out: int) -> list[Any] | None:
     """The required arguments by what they are called; None if one of them is not understood."""
     arguments: list[Any] = []
     sizes = [n_in, n_out]
     for parameter in required(list(signature)):
-        name = parameter.name
-        if names.matches(r"\w*name|label|id|tag|\w*_id", name):
-            arguments.append("n")
-        elif names.matches(names.STDDEV, name) or names.matches(names.RATE, name):
-            arguments.append(0.1)
-        elif names.matches(names.SEED, name):
-            arguments.append(0 if "seed" in name or "state" in name else Make({"$random": 0}))
-        elif name in ("W", "w", "weight", "weights"):
-            arguments.append(np.random.default_rng(5).normal(size=(n_in, n_out)))
-        elif name in ("b", "bias", "biases"):
-            arguments.append(np.random.default_rng(6).normal(size=n_out))
-        elif names.matches(r"shape|size|dims|sizes", name):
-            arguments.append((n_in, n_out))
-        elif names.matches(r"(trainable|debug|train\w*|use_\w+|verbose|has_\w+)", name):
-            arguments.append(not name.startswith(("debug", "verbose")))
-        elif names.matches(names.SIZE_IN, name) and sizes and sizes[0] == n_in:
+        known, value = setting(parameter.name, n_in, n_out)
+        if known:
+            arguments.append(value)
+        elif names.matches(names.SIZE_IN, parameter.name) and sizes and sizes[0] == n_in:
             arguments.append(sizes.pop(0))
-        elif sizes and (names.matches(names.SIZE_OUT, name) or names.matches(names.SIZE_IN, name)):
+        elif sizes and names.matches(f"{names.SIZE_OUT}|{names.SIZE_IN}", parameter.name):
             arguments.append(n_out)
             sizes.remove(n_out)
         else:
             return None
     return arguments
+
+
+def setting(name: str, n_in: int, n_out: int) -> tuple[bool, Any]:
+    """What an argument that is no size should be, if its name tells."""
+    if name in ("b", "bias", "biases"):
+        return True, np.random.default_rng(6).normal(size=n_out)
+    if name in ("W", "w", "weight", "weights"):
+        return True, np.random.default_rng(5).normal(size=(n_in, n_out))
+    if names.matches(names.SEED, name):
+        return True, 0 if "seed" in name or "state" in name else Make({"$new": "rng"})
+    table: list[tuple[str, Any]] = [
+        (r"\w*name|label|id|tag|\w*_id", "n"), (INITIALIZER, Make({"$new": "initial"})),
+        (f"{names.STDDEV}|{names.RATE}", 0.1), (r"shape|size|dims|sizes", (n_in, n_out)),
+        (FLAGS, not name.startswith(("debug", "verbose"))),
+    ]  # fmt: skip
+    return next(((True, value) for pattern, value in table if names.matches(pattern, name)), (False, None))
 
 
 def construct(

@@ -1,45 +1,47 @@
-"""Layers written as pairs of functions: f_forward and f_backward with a cache, or f and its derivative."""
+"""Layers written as functions: f_forward and f_backward with a cache, f and its derivative, or f with a flag."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from mlp.grading import names
-from mlp.grading.adapt.layers import Context, role
+from mlp.grading.adapt.context import Adapted, role
+from mlp.grading.adapt.layers import flattened, parts_of, times_upstream
 from mlp.grading.adapt.parameters import settled_shape
-from mlp.grading.adapt.remote import Array, Handle, Items, Remote, Typed, as_array, as_tuple
-from mlp.grading.discovery import Candidate, required
-from mlp.grading.hypotheses.component import Case, Component
-from mlp.grading.judge import Failing, Missing
+from mlp.grading.adapt.remote import Array, Handle, Typed, as_array, as_tuple
+from mlp.grading.candidates import required
+from mlp.grading.functions import FLAG
+from mlp.grading.hypotheses.component import Case
+from mlp.grading.judge import Missing
 from mlp.grading.process import StudentError
+
+# Parameters by component: attribute of the case, and what an argument for it is called.
+WORDS = {
+    "Linear": {"b": r"b\d*|bias\w*|beta", "W": r"w\d*|weights?|theta|kernel|w_\w+"},
+    "BatchNorm": {"gamma": r"gamma|scale|weight|g", "beta": r"beta|shift|bias|b"},
+}
 
 
 @dataclass
-class FunctionLayer:
-    """Two functions in the child that together are a layer."""
+class FunctionLayer(Adapted):
+    """Functions in the child that together are a layer."""
 
-    remote: Remote
-    module: Handle
-    candidate: Candidate
-    component: Component
-    context: Context
     mode: str = "at input"  # what a derivative that takes one argument wants: "at input" or "at output"
     transposed: bool = False  # the weight is (out, in)
-    convention: dict[str, str] = field(default_factory=dict)
-    remarks: list[str] = field(default_factory=list)
-    manners: dict[str, str] = field(default_factory=dict)
+    columns: bool = False
 
     def prepare(self) -> None:
         """The layout of the weight, from a call that only one of them survives."""
-        self.convention["calls"] = f"{self.candidate.name}, then {self.candidate.partner}"
+        self.convention["calls"] = f"{self.candidate.name}, then {self.candidate.partner or 'with its flag'}"
         if self.component.name != "Linear":
+            self.columns = self.context.columns and self.component.name == "Softmax"
             return
         case = Case(x=np.ones((4, 6)), W=np.ones((6, 5)), b=np.zeros(5))
-        for self.columns, self.transposed in ((False, False), (False, True), (True, True)):
+        for self.columns, self.transposed in ((False, False), (False, True), (True, True), (True, False)):
             try:
                 y, _ = self.forward(case)
             except (StudentError, Missing):
@@ -48,126 +50,125 @@ class FunctionLayer:
                 break
         else:
             self.columns = self.transposed = False
+        self.context.columns = self.columns
         self.convention["weight"] = f"an argument, shape {'(out, in)' if self.transposed else '(in, out)'}"
         if self.columns:
             self.convention["examples"] = "columns: arrays are (features, N)"
 
-    columns: bool = False
-
     def given(self, name: str, case: Case) -> Any:
         """The argument of forward with this name."""
-        if names.matches(r"b\d*|bias\w*|beta", name) and hasattr(case, "b"):
-            return case.b[:, None] if self.columns else case.b * 1.0
-        if names.matches(r"w\d*|weights?|theta|kernel|w_\w+", name) and hasattr(case, "W"):
-            return (case.W.T if self.transposed else case.W).copy()
-        return case.x.T.copy() if self.columns else case.x * 1.0
+        for parameter, words in WORDS.get(self.component.name, {}).items():
+            if names.matches(words, name):
+                value = getattr(case, parameter)
+                if parameter == "W":
+                    return (value.T if self.transposed else value).copy()
+                return value[:, None] if self.columns else value * 1.0
+        if names.matches(r"\w*param\w*|config|cfg|state", name):
+            return {"mode": "train"}
+        if names.matches(r"mode|train\w*|is_train\w*", name):
+            return "train" if name == "mode" else True
+        return self.turned(case.x)
+
+    def turned(self, array: Array) -> Array:
+        """As the submission wants examples."""
+        return array.T.copy() if self.columns else array * 1.0
 
     def forward(self, case: Case) -> tuple[Array, Any]:
         """The output and whatever was cached."""
-        signature = required(self.candidate.methods["forward"])
-        reply = self.remote.call(
-            self.module, self.candidate.name, args=[self.given(p.name, case) for p in signature]
-        )
-        parts = as_tuple(reply.value)
-        value, cache = (parts[0], parts[1] if len(parts) > 1 else None) if parts else (reply.value, None)
-        if isinstance(value, Typed):
-            self.manners[f"forward-returns-{value.type}"] = (
-                f"{self.candidate.name} returns a {value.type} instead of an array"
+        arguments = [self.given(p.name, case) for p in required(self.candidate.methods["forward"])]
+        reply = self.remote.call(self.module, self.candidate.name, args=arguments)
+        parts = as_tuple(reply.value) or [reply.value]
+        cache = None if len(parts) < 2 else parts[1] if len(parts) == 2 else Rest(parts[1:])
+        name = self.candidate.name
+        if isinstance(parts[0], Typed):
+            self.manners[f"forward-returns-{parts[0].type}"] = (
+                f"{name} returns a {parts[0].type} instead of an array"
             )
-        y = as_array(value)
+        y = as_array(parts[0])
         if y is None:
-            raise Missing(
-                "y",
-                f"{self.candidate.name} returns {value!r}"
-                if value is None
-                else f"{self.candidate.name} returns no array",
-            )
+            raise Missing("y", f"{name} returns {'None' if parts[0] is None else 'no array'}")
         if reply.changed:
-            self.remark(f"{self.candidate.name} changes its argument in place")
+            self.remark(f"{name} changes its argument in place")
         return y.T if self.columns else y, cache
-
-    def remark(self, text: str) -> None:
-        """Once."""
-        if text not in self.remarks:
-            self.remarks.append(text)
 
     def observe(self, case: Case) -> Mapping[str, Array]:
         """Functions keep nothing, so every case is a first call; those before it are made all the same."""
         if case.kind == "again":
             self.once(case.first)
-        if case.kind == "shared":
-            return self.once(case, case.other)
-        return self.once(case)
+        return self.once(case, case.other if case.kind == "shared" else None)
 
     def once(self, case: Case, between: Case | None = None) -> Mapping[str, Array]:
         """Forward, then backward with the cache."""
-        try:
-            y, cache = self.forward(case)
-        except StudentError as error:
-            raise Failing("forward", error) from None
+        y, cache = self.guard("forward", lambda: self.forward(case))
         values = {"y": y}
-        try:
-            if between is not None:
-                self.forward(between)
-            returned, multiply = self.backward(case, y, cache)
-        except StudentError as error:
-            raise Failing("backward", error, values) from None
-        parts = as_tuple(returned)
-        if parts is None and isinstance(returned, Items):
-            parts = list(returned.elements.values())
-        arrays = [as_array(p) for p in parts or [returned]]
-        if arrays[0] is None:
-            raise Missing(
-                "dx", f"{self.candidate.partner} returns {'None' if returned is None else 'no array'}", values
-            )
-        dx = arrays[0].T if self.columns else arrays[0]
-        if multiply:
-            if self.component.name == "Softmax" and dx.shape == (*case.x.shape, case.x.shape[1]):
-                dx = np.einsum("nij,ni->nj", dx, case.g)
-            elif dx.shape == case.g.shape:
-                dx = dx * case.g
-        values["dx"] = dx
-        if self.component.name == "Linear":
-            for name, array in zip(("dW", "db"), [*arrays[1:], None, None], strict=False):
-                if array is None:
-                    raise Missing(name, f"{self.candidate.partner} returns no {name}", values)
-                turned = array.T if name == "dW" and self.transposed and array.ndim == 2 else array
-                values[name] = (
-                    settled_shape(
-                        turned,
-                        (case.b.shape[0], 1) if self.columns else case.b.shape,
-                        self.remarks,
-                        "bias gradient",
-                    )
-                    if name == "db"
-                    else turned
-                )
-        return values
+        if between is not None:
+            self.guard("backward", lambda: self.forward(between), values)
+        returned, local = self.guard("backward", lambda: self.backward(case, y, cache), values)
+        parts = parts_of(returned) or [returned]
+        dx = as_array(parts[0])
+        if dx is None:
+            what = "None" if returned is None else "no array"
+            raise Missing("dx", f"{self.candidate.partner} returns {what}", values)
+        dx = dx.T if self.columns else dx
+        values["dx"] = times_upstream(dx, case) if local else dx
+        return values | self.gradients(case, [a for p in parts[1:] for a in flattened(p)], values)
+
+    def gradients(self, case: Case, arrays: list[Array], values: Mapping[str, Array]) -> dict[str, Array]:
+        """Those of the parameters, in the order in which they are returned beside the input's."""
+        found: dict[str, Array] = {}
+        for name in {"Linear": ("W", "b"), "BatchNorm": ("gamma", "beta")}.get(self.component.name, ()):
+            if not arrays:
+                raise Missing("d" + name, f"{self.candidate.partner} returns no d{name}", values)
+            array = arrays.pop(0)
+            if name == "W":
+                found["dW"] = array.T if self.transposed and array.ndim == 2 else array
+            else:
+                size = getattr(case, name).shape[0]
+                shape = (size, 1) if self.columns else (size,)
+                found["d" + name] = settled_shape(array, shape, self.remarks, "bias gradient")
+        return found
 
     def backward(self, case: Case, y: Array, cache: Any) -> tuple[Any, bool]:
         """What the partner returns, and whether it is the local derivative only."""
+        if self.candidate.form == "flag":
+            flag = next(p.name for p in self.candidate.methods["forward"] if names.matches(FLAG, p.name))
+            self.convention["derivative"] = f"{self.candidate.name}(x, {flag}=True), times the upstream gradient"
+            at = self.turned(case.x if self.mode == "at input" else y)
+            return self.remote.call(self.module, self.candidate.name, args=[at], **{flag: True}).value, True
         signature = required(self.candidate.methods["backward"]) or self.candidate.methods["backward"][:1]
-        x = case.x.T.copy() if self.columns else case.x * 1.0
-        turned_y, g = (y.T.copy(), case.g.T.copy()) if self.columns else (y, case.g * 1.0)
+        partner = str(self.candidate.partner)
         if len(signature) == 1:
-            self.convention["derivative"] = (
-                f"{self.candidate.partner}({'x' if self.mode == 'at input' else 'y'}), times the upstream gradient"
-            )
-            at = x if self.mode == "at input" else turned_y
-            return self.remote.call(self.module, str(self.candidate.partner), args=[at]).value, True
+            at_input = self.mode == "at input"
+            self.convention["derivative"] = f"{partner}({'x' if at_input else 'y'}), times the upstream gradient"
+            at = self.turned(case.x if at_input else y)
+            return self.remote.call(self.module, partner, args=[at]).value, True
+        arguments = self.arguments(case, y, cache)
+        return self.remote.call(self.module, partner, args=arguments).value, False
+
+    def arguments(self, case: Case, y: Array, cache: Any) -> list[Any]:
+        """What a derivative with several arguments wants: the upstream gradient and what was kept."""
+        signature = required(self.candidate.methods["backward"])
         roles = [role(p) for p in signature]
         if roles.count("g") != 1:
             roles = ["g", *("x" for _ in signature[1:])]
-        kept = cache if cache is not None else (x if self.mode == "at input" else turned_y)
-        arguments = []
+        words = WORDS.get(self.component.name, {}).values()
+        kept = cache if cache is not None else self.turned(case.x if self.mode == "at input" else y)
+        rest = list(kept.parts) if isinstance(kept, Rest) else []
+        arguments: list[Any] = []
         for parameter, what in zip(signature, roles, strict=True):
             if what == "g":
-                arguments.append(g)
-            elif names.matches(r"w\d*|weights?|theta|kernel|b\d*|bias\w*", parameter.name) and hasattr(case, "W"):
+                arguments.append(self.turned(case.g))
+            elif any(names.matches(w, parameter.name) for w in words) and not rest:
                 arguments.append(self.given(parameter.name, case))
             elif what == "y" and cache is None:
-                arguments.append(turned_y)
+                arguments.append(self.turned(y))
             else:
-                arguments.append(kept)
-        reply = self.remote.call(self.module, str(self.candidate.partner), args=arguments)
-        return reply.value, False
+                arguments.append(rest.pop(0) if rest else kept)
+        return arguments
+
+
+@dataclass(frozen=True)
+class Rest:
+    """What forward returned behind its output, if it was more than one thing."""
+
+    parts: list[Handle | Any]

@@ -2,67 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from mlp.grading import names
 from mlp.grading.adapt.construct import arguments_of, by_name, construct, shown
-from mlp.grading.adapt.layers import KEPT, Context
+from mlp.grading.adapt.context import KEPT, Adapted
 from mlp.grading.adapt.parameters import arrays
-from mlp.grading.adapt.remote import Array, Handle, Items, Remote, Reply, Typed, as_array, as_tuple
-from mlp.grading.discovery import Candidate, Parameter, required
-from mlp.grading.hypotheses.component import Case, Component
+from mlp.grading.adapt.remote import Array, Handle, Items, Reply, Typed, as_array, as_tuple
+from mlp.grading.candidates import Parameter, required
+from mlp.grading.hypotheses.component import Case
 from mlp.grading.hypotheses.hinge import hinge_variants
-from mlp.grading.judge import Failing, Missing
-from mlp.grading.process import StudentError
+from mlp.grading.judge import Missing
 
 
 @dataclass
-class Loss:
+class Loss(Adapted):
     """A loss object or function in the child."""
 
-    remote: Remote
-    module: Handle
-    candidate: Candidate
-    component: Component
-    context: Context
     labels: bool = False  # integer classes instead of one-hot rows
     exchanged: bool = False  # (target, scores) instead of (scores, target)
     columns: bool = False
-    convention: dict[str, str] = field(default_factory=dict)
-    remarks: list[str] = field(default_factory=list)
-    manners: dict[str, str] = field(default_factory=dict)
+    linear: bool = False  # (W, X, y, reg): the loss of a linear classifier, judged with X the unit matrix
     vector: str = ""  # "N" or "K" if the value is a vector of that length
+    forward_name: str = ""
+    backward_name: str = ""
 
     def prepare(self) -> None:
         """Find the methods, construct one, read the margin from it."""
-        methods = self.candidate.methods
-        told = self.candidate.overrides
-        self.forward_name = str(told.get("forward") or next((m for m in names.FORWARD if m in methods), ""))
-        rest = [m for m in names.BACKWARD if m in methods and m != self.forward_name]
-        self.backward_name = str(told.get("backward") or (rest[0] if rest else ""))
+        methods, told = self.candidate.methods, self.candidate.overrides
+        self.forward_name = str(told.get("forward") or names.method_of(names.FORWARD, methods))
+        backward = names.method_of(names.BACKWARD, methods, self.forward_name)
+        self.backward_name = str(told.get("backward") or backward)
         if not self.forward_name:
             raise Missing("value", f"class {self.candidate.name} has no forward")
         self.convention["targets"] = "integer labels" if self.labels else "one-hot or real"
-        margins: list[float] = []
-        if self.candidate.form == "class":
-            leaves = self.remote.leaves(self.make())
-            margins = [
-                float(v)
-                for v in leaves.values()
-                if isinstance(v, int | float) and not isinstance(v, bool) and 0 < v < 100
-            ]
         if self.component.name == "Hinge":
             usual = tuple(v.margin for v in self.component.variants if v.label.endswith(", 1/N"))
-            self.component = replace(
-                self.component, variants=hinge_variants(tuple(dict.fromkeys([*margins, *usual])))
-            )
-        order = [p.name for p in methods[self.forward_name]][:2]
-        self.exchanged = len(order) == 2 and is_target(order[0]) and not is_target(order[1])
-        self.convention["arguments"] = "target, then scores" if self.exchanged else "scores, then target"
+            margins = tuple(dict.fromkeys([*self.numbers(), *usual]))
+            self.component = replace(self.component, variants=hinge_variants(margins))
+        order = [p.name for p in methods[self.forward_name]]
+        self.linear = len(order) >= 3 and {"W", "X"} <= set(order[:2]) and is_target(order[2])
+        self.exchanged = len(order) >= 2 and is_target(order[0]) and not is_target(order[1])
+        self.convention["arguments"] = (
+            ", ".join(order) if self.linear else "target, then scores" if self.exchanged else "scores, then target"
+        )
+
+    def numbers(self) -> list[float]:
+        """The plain numbers that the object keeps, such as a margin."""
+        if self.candidate.form != "class":
+            return []
+        leaves = self.remote.leaves(self.make()).values()
+        numbers = [float(v) for v in leaves if isinstance(v, int | float) and not isinstance(v, bool)]
+        return [n for n in numbers if 0 < n < 100]
 
     def make(self) -> Handle:
         """A new object, or the module of a function."""
@@ -84,6 +79,10 @@ class Loss:
             x, t = x.T.copy(), t.T.copy()
         if self.labels:
             t = case.t.argmax(1)
+        if self.linear:
+            given = {"W": x, "X": np.eye(len(x))}
+            signature = self.candidate.methods[self.forward_name]
+            return [given.get(p.name, t if is_target(p.name) else 0.0) for p in signature]
         return [t, x] if self.exchanged else [x, t]
 
     def observe(self, case: Case) -> Mapping[str, Array]:
@@ -97,26 +96,24 @@ class Loss:
     def through(self, made: Handle, case: Case, between: Handle | None = None) -> dict[str, Array]:
         """Forward, another object's forward, backward."""
         reply = self.guard("forward", lambda: self.call(made, self.forward_name, self.arguments(case)))
-        parts = as_tuple(reply.value)
         gradient: Any = None
-        if parts:
-            gradient = next(
-                (p for p in parts[1:] if (a := as_array(p)) is not None and a.shape == case.x.shape), None
-            )
+        if parts := as_tuple(reply.value):
+            gradient = of_shape(parts[1:], case)
             reply = Reply(parts[0], reply.changed, reply.same)
         values = {"value": self.value(reply, case)}
         if between is not None:
             self.guard("forward", lambda: self.call(between, self.forward_name, self.arguments(case.other)), values)
         if self.backward_name:
             reply = self.guard("backward", lambda: self.backward(made, case), values)
-            gradient = reply.value
-            if reply.changed and any(i in reply.changed for i in range(2)):
+            if any(i in reply.changed for i in range(2)):
                 self.remark("backward changes its argument in place")
-            inner = as_tuple(gradient)
-            if inner:
-                gradient = next(
-                    (p for p in inner if (a := as_array(p)) is not None and a.shape == case.x.shape), inner[0]
-                )
+            inner = as_tuple(reply.value)
+            gradient = of_shape(inner, case, inner[0]) if inner else reply.value
+        values["dx"] = self.gradient(gradient, made, case, values)
+        return values
+
+    def gradient(self, gradient: Any, made: Handle, case: Case, values: Mapping[str, Array]) -> Array:
+        """As rows; where backward returned nothing, what the object keeps."""
         if isinstance(gradient, Typed | Items):
             self.manners[f"backward-returns-{gradient.type}"] = (
                 f"backward returns a {gradient.type} instead of an array"
@@ -126,12 +123,10 @@ class Loss:
             gradient = next((kept[p] for p in kept if names.matches(KEPT["dx"], str(p[-1]))), None)
         array = as_array(gradient)
         if array is None:
-            raise Missing(
-                "dx", "backward returns None" if gradient is None else "backward returns no array", values
-            )
+            what = "None" if gradient is None else "no array"
+            raise Missing("dx", f"backward returns {what}", values)
         turned = self.columns or (self.context.gradients_transposed and array.shape == case.x.shape[::-1])
-        values["dx"] = array.T if turned else array
-        return values
+        return array.T if turned else array
 
     def value(self, reply: Reply, case: Case) -> Array:
         """One number; of a vector the mean, which is noted."""
@@ -187,17 +182,11 @@ class Loss:
         function = self.candidate.name if name == "forward" else str(self.candidate.partner)
         return self.remote.call(made, function, args=arguments)
 
-    def remark(self, text: str) -> None:
-        """Once."""
-        if text not in self.remarks:
-            self.remarks.append(text)
 
-    def guard(self, stage: str, call: Any, partial: Mapping[str, Array] | None = None) -> Any:
-        """Turn what the submission raises into what the judge understands."""
-        try:
-            return call()
-        except StudentError as error:
-            raise Failing(stage, error, partial) from None
+def of_shape(parts: Sequence[Any], case: Case, otherwise: Any = None) -> Any:
+    """The first part that has the shape of the scores."""
+    fitting = (p for p in parts if (a := as_array(p)) is not None and a.shape in (case.x.shape, case.x.shape[::-1]))
+    return next(fitting, otherwise)
 
 
 def is_target(name: str) -> bool:

@@ -7,7 +7,8 @@ is the submission's mistake. Read ``component.py`` first, then ``linear.py``.
 from mlp.grading.hypotheses.activations import ACTIVATIONS
 from mlp.grading.hypotheses.batchnorm import BATCHNORM
 from mlp.grading.hypotheses.component import Component, Hypothesis
-from mlp.grading.hypotheses.cross_entropy import CROSS_ENTROPY, CROSS_ENTROPY_OF_PROBABILITIES
+from mlp.grading.hypotheses.cross_entropy import CROSS_ENTROPY
+from mlp.grading.hypotheses.cross_entropy_of_probabilities import CROSS_ENTROPY_OF_PROBABILITIES
 from mlp.grading.hypotheses.hinge import HINGE
 from mlp.grading.hypotheses.linear import LINEAR
 from mlp.grading.hypotheses.mse import MSE

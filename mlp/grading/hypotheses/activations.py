@@ -1,8 +1,9 @@
-"""Elementwise activations y = f(x) with dx = g f'(x): the definitions, and mistakes that any of them may have."""
+"""Elementwise activations y = f(x) with dx = g f'(x): the definitions, each with its mistakes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,15 +14,12 @@ from mlp.grading.hypotheses.component import (
     Hypothesis,
     Values,
     fresh,
-    hypothesis,
     scenarios,
 )
+from mlp.grading.hypotheses.elementwise import Function, common
 from mlp.grading.hypotheses.gelu import GELU, GELU_FORMS, gelu, gelu_slope
 from mlp.grading.hypotheses.rectifiers import LEAKY_RELU, RELU
 from mlp.grading.hypotheses.squashing import SIGMOID, TANH, sigmoid
-
-Function = Callable[[Array, Case], Array]  # of the input and the variant
-H = hypothesis
 
 
 def draw(rng: np.random.Generator) -> list[Case]:
@@ -49,124 +47,6 @@ def settle(case: Case, output: str, value: Array) -> Array:
 def sorted_pair(a: Array, b: Array) -> tuple[Array, Array]:
     """The smaller and the larger, entry by entry."""
     return np.minimum(a, b), np.maximum(a, b)
-
-
-def common(f: Function, slope: Function) -> list[Hypothesis]:
-    """The mistakes that need no knowledge of f."""
-
-    def y(c: Case) -> Array:
-        return f(c.x, c.v)
-
-    def d(c: Case) -> Array:
-        return slope(c.x, c.v)
-
-    return [
-        H("returns-input", "the input is returned unchanged", "Is f applied?", y=lambda c: c.x),
-        H("returns-zero", "the output is zero", "Is f applied?", y=lambda c: 0 * c.x),
-        H("output-negated", "the output has the wrong sign", "Look at the signs.", y=lambda c: -y(c)),
-        H("input-negated", "f is applied to -x", "Look at the signs.", y=lambda c: f(-c.x, c.v)),
-        H("output-doubled", "the output is twice too large", "Look at the factors.", y=lambda c: 2 * y(c)),
-        H("output-halved", "the output is half of what it should be", "Look at the factors.", y=lambda c: y(c) / 2),
-        H("input-doubled", "f is applied to 2x", "Look at the factors inside.", y=lambda c: f(2 * c.x, c.v)),
-        H("input-halved", "f is applied to x/2", "Look at the factors inside.", y=lambda c: f(c.x / 2, c.v)),
-        H("input-absolute", "f is applied to |x|", "What happens to negative inputs?",
-          y=lambda c: f(np.abs(c.x), c.v)),
-        H("returns-slope", "forward returns the derivative of f", "Which of the two belongs here?", y=d),
-        H("applied-twice", "f is applied twice", "How often is f applied?", y=lambda c: f(y(c), c.v)),
-        H("output-float16", "the output is rounded to float16", NARROW, y=lambda c: y(c).astype(np.float16)),
-        H("input-float16", "the input is rounded to float16", NARROW,
-          y=lambda c: f(c.x.astype(np.float16).astype(float), c.v)),
-        H("output-integer", "the output is cut to integers", WHOLE, y=lambda c: np.trunc(y(c))),
-        H("input-integer", "the input is cut to integers", WHOLE, y=lambda c: f(np.trunc(c.x), c.v)),
-        H("first-column-ignored", "the first column stays as it was", "Check the slices.",
-          y=lambda c: np.concatenate([c.x[:, :1], y(c)[:, 1:]], 1)),
-        H("last-row-ignored", "the last row stays as it was", "Check the loop's bounds.",
-          y=lambda c: np.concatenate([y(c)[:-1], c.x[-1:]])),
-        H("local-slope-only", "the upstream gradient is missing: only f' is returned", CHAIN, dx=d),
-        H("upstream-only", "the derivative of f is missing: the upstream gradient is returned as it came", CHAIN,
-          dx=lambda c: c.g),
-        H("slope-at-output", "f' is taken at the output instead of the input", WHICH,
-          dx=lambda c: c.g * slope(y(c), c.v)),
-        H("slope-at-upstream", "f' is taken at the upstream gradient instead of the input", WHICH,
-          dx=lambda c: c.g * slope(c.g, c.v)),
-        H("roles-exchanged", "input and upstream gradient are exchanged: f' of the upstream times the input", WHICH,
-          dx=lambda c: c.x * slope(c.g, c.v)),
-        H("upstream-slope-only", "f' of the upstream gradient is returned", WHICH, dx=lambda c: slope(c.g, c.v)),
-        H("upstream-through-f", "f is applied to the upstream gradient", WHICH, dx=lambda c: f(c.g, c.v)),
-        H("output-for-slope", "the upstream gradient is multiplied by f(x) instead of f'(x)",
-          "Which function is differentiated?", dx=lambda c: c.g * y(c)),
-        H("input-for-slope", "the upstream gradient is multiplied by x instead of f'(x)",
-          "Which function is differentiated?", dx=lambda c: c.g * c.x),
-        H("input-for-upstream", "f'(x) is multiplied by the input instead of the upstream gradient", CHAIN,
-          dx=lambda c: c.x * d(c)),
-        H("output-for-upstream", "f'(x) is multiplied by the output instead of the upstream gradient", CHAIN,
-          dx=lambda c: y(c) * d(c)),
-        H("slope-times-input-too", "the input is one factor too many", CHAIN, dx=lambda c: c.g * c.x * d(c)),
-        H("slope-times-output-too", "the output is one factor too many", CHAIN, dx=lambda c: c.g * y(c) * d(c)),
-        H("slope-added", "f' is added to the upstream gradient instead of multiplied", CHAIN,
-          dx=lambda c: c.g + d(c)),
-        H("slope-divided", "the upstream gradient is divided by f' instead of multiplied", CHAIN,
-          dx=lambda c: c.g / d(c)),
-        H("slope-squared", "f' enters twice", CHAIN, dx=lambda c: c.g * d(c) ** 2),
-        H("upstream-squared", "the upstream gradient enters twice", CHAIN, dx=lambda c: c.g**2 * d(c)),
-        H("upstream-absolute", "the absolute upstream gradient is used", "What happens to negative entries?",
-          dx=lambda c: np.abs(c.g) * d(c)),
-        H("upstream-sign", "only the sign of the upstream gradient is used", CHAIN,
-          dx=lambda c: np.sign(c.g) * d(c)),
-        H("slope-at-negated", "f' is taken at -x", "Look at the signs.", dx=lambda c: c.g * slope(-c.x, c.v)),
-        H("gradient-negated", "the gradient has the wrong sign", "Look at the signs.", dx=lambda c: -c.g * d(c)),
-        H("gradient-over-n", "the gradient is divided by the batch size", BATCH,
-          dx=lambda c: c.g * d(c) / len(c.x)),
-        H("gradient-times-n", "the gradient is multiplied by the batch size", BATCH,
-          dx=lambda c: c.g * d(c) * len(c.x)),
-        H("gradient-over-width", "the gradient is divided by the number of columns", BATCH,
-          dx=lambda c: c.g * d(c) / c.x.shape[1]),
-        H("gradient-doubled", "the gradient is twice too large", "Look at the factors.",
-          dx=lambda c: 2 * c.g * d(c)),
-        H("gradient-halved", "the gradient is half of what it should be", "Look at the factors.",
-          dx=lambda c: c.g * d(c) / 2),
-        H("gradient-zero", "the gradient is zero", "Is it computed and returned?", dx=lambda c: 0 * c.g),
-        H("gradient-summed", "the gradient is summed over the batch", SHAPE, dx=lambda c: (c.g * d(c)).sum(0)),
-        H("gradient-row-sums", "the gradient is summed over the columns", SHAPE, dx=lambda c: (c.g * d(c)).sum(1)),
-        H("gradient-total", "the gradient is summed over everything", SHAPE, dx=lambda c: (c.g * d(c)).sum()),
-        H("gradient-mean", "the gradient is averaged over the batch", SHAPE, dx=lambda c: (c.g * d(c)).mean(0)),
-        H("gradient-transposed", "the gradient is transposed", SHAPE, dx=lambda c: (c.g * d(c)).T),
-        H("gradient-matrix-product", "a matrix product stands where an elementwise product belongs",
-          "Elementwise or matrix product?", dx=lambda c: c.g.T @ d(c)),
-        H("gradient-product-of-matrices", "a matrix product stands where an elementwise product belongs",
-          "Elementwise or matrix product?", dx=lambda c: c.g @ d(c)),
-        H("gradient-product-with-transpose", "a matrix product stands where an elementwise product belongs",
-          "Elementwise or matrix product?", dx=lambda c: c.g @ d(c).T),
-        H("gradient-integer", "the gradient is cut to integers", WHOLE, dx=lambda c: np.trunc(c.g * d(c))),
-        H("gradient-float16", "the gradient is rounded to float16", NARROW,
-          dx=lambda c: (c.g * d(c)).astype(np.float16)),
-        H("upstream-of-first-row", "only the first row of the upstream gradient is used", "Check the indices.",
-          dx=lambda c: c.g[:1] * d(c)),
-        H("slope-of-first-row", "f' of the first row is used for all rows", "Check the indices.",
-          dx=lambda c: c.g * d(c)[:1]),
-        H("gradient-last-row-missing", "the last row of the gradient is left at zero", "Check the loop's bounds.",
-          dx=lambda c: np.concatenate([(c.g * d(c))[:-1], 0 * c.g[-1:]])),
-        H("gradient-last-column-missing", "the last column of the gradient is left at zero",
-          "Check the loop's bounds.", dx=lambda c: np.concatenate([(c.g * d(c))[:, :-1], 0 * c.g[:, -1:]], 1)),
-        H("cache-of-first-call", "backward still uses what the first call cached", "When is the cache written?",
-          dx=lambda c: c.g * slope(c.first.x, c.v)),
-        H("cache-shared", "the cache is shared between objects",
-          "Does the cache belong to the object or to the class?", dx=lambda c: c.g * slope(c.other.x, c.v)),
-        H("output-of-first-call", "the output of the first call is given back again",
-          "Is the output computed in every call?", y=lambda c: f(c.first.x, c.v)),
-        H("gradient-added-up", "the gradients of all calls add up", "= or +=?",
-          dx=lambda c: c.g * d(c) + (c.first.g * d(c.first) if c.kind == "again" else 0)),
-        H("gradient-of-first-call", "the gradient of the first call is given back again",
-          "Is the gradient computed in every call?", dx=lambda c: c.first.g * d(c.first)),
-    ]  # fmt: skip
-
-
-CHAIN = "Chain rule: which two factors are multiplied?"
-WHICH = "Which array does f' depend on, and was that one kept?"
-BATCH = "Does the derivative of one entry depend on how many others there are?"
-SHAPE = "The gradient must have the shape of the input."
-NARROW = "Look for a narrow dtype."
-WHOLE = "Look for an integer dtype."
 
 
 # Common mistakes that for this function are none, or the same as another one.
@@ -213,6 +93,19 @@ def activation(
 def slopes(*values: float) -> list[Case]:
     """Variants of a leaky slope."""
     return [Case(label=f"slope {v:g} for negative inputs", slope=v, kink=v) for v in values]
+
+
+CONSTANT = {"LeakyReLU": ("slope", "slope {:g} for negative inputs"), "ELU": ("alpha", "alpha {:g}")}
+
+
+def with_constants(component: Component, numbers: Iterable[float]) -> Component:
+    """LeakyReLU and ELU with the constants that a submission keeps as further variants."""
+    if component.name not in CONSTANT:
+        return component
+    word, label = CONSTANT[component.name]
+    known = [getattr(v, word) for v in component.variants]
+    more = [Case(label=label.format(n), kink=n, **{word: n}) for n in numbers if 0 < n < 3 and n not in known]
+    return replace(component, variants=[*component.variants, *more])
 
 
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772

@@ -36,12 +36,14 @@ class Hypothesis:
     name: the mistake in words.
     look: what the student should look at; never the solution.
     changes: output -> formula of the case. All other outputs are right.
+    tolerated: no mistake but a remark; the other outputs are judged as if this were right.
     """
 
     id: str
     name: str
     look: str
     changes: Mapping[str, Formula]
+    tolerated: bool = False
 
 
 def hypothesis(id: str, name: str, look: str, **changes: Formula) -> Hypothesis:
@@ -60,6 +62,16 @@ class Component:
     variants: Sequence[Case] = (Case(label=""),)
     # Makes two right answers equal, such as the slopes 0 and 1 of ReLU at 0.
     settle: Callable[[Case, str, Array], Array] = lambda case, output, value: value
+    # Cases for which code often has a branch of its own, such as those with momentum: one may be wrong alone.
+    branch: Callable[[Case], bool] = lambda case: False
+
+    def hypothesis(self, id: str) -> Hypothesis:
+        """The one with this id."""
+        return next(h for h in self.hypotheses if h.id == id)
+
+    def tolerates(self, id: str) -> bool:
+        """Is this a remark and no mistake?"""
+        return any(h.id == id and h.tolerated for h in self.hypotheses)
 
     def predict(
         self, case: Case, hypothesis: Hypothesis | None = None, outputs: Collection[str] | None = None

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from mlp.grading.hypotheses.component import Array, Case, Hypothesis, hypothesis
+from mlp.grading.hypotheses.component import hypothesis as H
 
 # Reductions that are a matter of convention: label -> the factor before the sum, from batch size and outputs.
 Factor = Callable[[int, int], float]
@@ -83,8 +84,13 @@ def shared(
     value: Callable[[Case], float], gradient: Callable[[Case], Array], without: str = ""
 ) -> Sequence[Hypothesis]:
     """Mistakes that every loss may have, except those that are named otherwise for this one."""
-    H, d = hypothesis, gradient
-    found = [
+    found = [*of_value(value), *of_gradient(value, gradient), *of_memory(value, gradient)]
+    return [h for h in found if h.id not in without.split()]
+
+
+def of_value(value: Callable[[Case], float]) -> list[Hypothesis]:
+    """What forward returns."""
+    return [
         H("value-negated", "the value has the wrong sign", "Look at the signs.", value=lambda c: -value(c)),
         H("value-zero", "the value is zero", "Is it computed and returned?", value=lambda c: 0.0),
         H("value-first-example", "only the first example enters the value", "Check the loop over the batch.",
@@ -102,6 +108,12 @@ def shared(
         H("value-rooted", "a square root is taken of the value", "Compare with the definition.",
           value=lambda c: np.sqrt(np.abs(value(c)))),
         H("value-squared", "the value is squared", "Compare with the definition.", value=lambda c: value(c) ** 2),
+    ]  # fmt: skip
+
+
+def of_gradient(value: Callable[[Case], float], d: Callable[[Case], Array]) -> list[Hypothesis]:
+    """What backward returns."""
+    return [
         H("gradient-summed", "the gradient is summed over the batch", SHAPE, dx=lambda c: d(c).sum(0)),
         H("gradient-mean", "the gradient is averaged over the batch", SHAPE, dx=lambda c: d(c).mean(0)),
         H("gradient-row-sums", "the gradient is summed over the outputs", SHAPE, dx=lambda c: d(c).sum(1)),
@@ -127,6 +139,12 @@ def shared(
           dx=lambda c: np.trunc(d(c))),
         H("gradient-float16", "the gradient is rounded to float16", "Look for a narrow dtype.",
           dx=lambda c: d(c).astype(np.float16)),
+    ]  # fmt: skip
+
+
+def of_memory(value: Callable[[Case], float], d: Callable[[Case], Array]) -> list[Hypothesis]:
+    """What is kept from call to call."""
+    return [
         H("cache-of-first-call", "backward still uses what the first call cached", "When is the cache written?",
           dx=lambda c: d(c.first)),
         H("cache-shared", "the cache is shared between objects",
@@ -138,7 +156,6 @@ def shared(
         H("gradient-added-up", "the gradients of all calls add up", "= or +=?",
           dx=lambda c: d(c) + (d(c.first) if c.kind == "again" else 0)),
     ]  # fmt: skip
-    return [h for h in found if h.id not in without.split()]
 
 
 def row(c: Case, rows: slice) -> Case:
