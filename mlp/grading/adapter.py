@@ -25,7 +25,7 @@ from typing import Any
 from mlp.checks import InputError, find_name
 from mlp.grading.candidates import Candidate, Definitions, Parameter, parameters
 from mlp.grading.hypotheses import COMPONENTS
-from mlp.grading.submission import Submission, read
+from mlp.grading.submission import Source, Submission, read
 from mlp.run.yaml_files import read_mapping
 
 KEYS = (
@@ -62,32 +62,35 @@ def candidate_of(
     """The candidate that one entry describes."""
     place = str(entry.get("class") or entry.get("function"))
     file, _, name = (part.strip() for part in place.partition(":"))
-    source = next((s for s in submission.sources if s.path == file or s.path.endswith("/" + file)), None)
+    source = submission.find(file)
     if source is None or not name:
-        known = ", ".join(s.path for s in submission.sources[:8])
         raise InputError(
-            f"{path}: {component} is looked for in {place!r}, give 'FILE: NAME' with a file of {known}"
+            f"{path}: {component} is looked for in {place!r}, give 'FILE: NAME' with a file of "
+            + ", ".join([s.path for s in submission.sources][:8])
         )
     if "function" in entry:
-        nodes = source.tree.body if source.tree else []
-        functions = {n.name: n for n in nodes if isinstance(n, ast.FunctionDef)}
-        wanted = {"forward": name, "backward": str(entry.get("partner"))}
-        methods = {word: parameters(functions[n]) for word, n in wanted.items() if n in functions}
-        partner = entry.get("partner")
-        form = "functions" if partner else "function"
-        return Candidate(component, form, source, name, partner, methods, overrides=entry)
+        return functions_of(component, entry, source, name)
     node = definitions.classes.get(name)
     if node is None:
         raise InputError(
             f"{path}: there is no class {name!r} in {file}; there are {', '.join(definitions.classes)}"
         )
     methods = {n: parameters(m) for n, m in definitions.methods(node).items()}
-    for usual in ("forward", "backward", "update"):
-        if usual in entry:
-            own = str(entry[usual])
-            if own not in methods:
-                raise InputError(f"{path}: class {name} has no method {own!r}; it has {', '.join(methods)}")
+    told = {usual: str(entry[usual]) for usual in ("forward", "backward", "update") if usual in entry}
+    if unknown := sorted(set(told.values()) - methods.keys()):
+        raise InputError(f"{path}: class {name} has no method {unknown[0]!r}; it has {', '.join(methods)}")
     return Candidate(component, "class", source, name, methods=methods, overrides=entry)
+
+
+def functions_of(component: str, entry: dict[str, Any], source: Source, name: str) -> Candidate:
+    """A function, or a pair of functions."""
+    nodes = source.tree.body if source.tree else []
+    functions = {n.name: n for n in nodes if isinstance(n, ast.FunctionDef)}
+    partner = entry.get("partner")
+    wanted = {"forward": name, "backward": str(partner)}
+    methods = {word: parameters(functions[n]) for word, n in wanted.items() if n in functions}
+    form = "functions" if partner else "function"
+    return Candidate(component, form, source, name, partner, methods, overrides=entry)
 
 
 def add_python_adapter(path: Path, submission: Submission) -> Submission:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,9 @@ from mlp.grading.hypotheses.whole_mistakes import WHOLE
 from mlp.grading.judge import Judgement
 
 Attempt = Callable[[Remote, Handle], Any]
+AT_INPUT = (
+    r"^(self\.)?(z|Z|net|zs|pre|inputs?|weighted)\w*(\[.*)?$"  # what is called so has not passed the activation
+)
 CHAINED = ("backward", "bprop", "backprop", "backward_pass")  # names of what is given the upstream gradient
 FIRST_PROBABILITIES = r"y_?pred\w*|prob\w*|p|y_?hat|yp|q|predictions?"
 
@@ -36,7 +40,7 @@ def attempts(candidate: Candidate, context: Context) -> list[Attempt]:
     if candidate.component in names.LOSSES:
         return losses(candidate, context)
     if candidate.form in ("functions", "flag"):
-        return [adapt(FunctionLayer, mode=mode) for mode in ("at input", "at output")]
+        return [adapt(FunctionLayer, mode=mode) for mode in derivative_at(candidate)]
     if candidate.component == "Network":
         whole = [whole_network(candidate, context)]
         return whole if candidate.form == "model" else [adapt(NetworkSubject), *whole]
@@ -51,6 +55,14 @@ def attempts(candidate: Candidate, context: Context) -> list[Attempt]:
 def whole_network(candidate: Candidate, context: Context) -> Attempt:
     """A network that is no chain of layers but one piece."""
     return lambda remote, module: Whole(remote, module, candidate, WHOLE, context)
+
+
+def derivative_at(candidate: Candidate) -> list[str]:
+    """Whether a derivative is a function of the input or of the output, by how the submission calls it."""
+    calls = re.findall(rf"(?<!def )\b{candidate.partner}\(([^()]*)", candidate.source.text)
+    alone = len(candidate.methods.get("backward", ())) == 1
+    known = alone and calls and all(re.search(AT_INPUT, c) for c in calls)
+    return ["at input"] if known else ["at input", "at output"]
 
 
 def losses(candidate: Candidate, context: Context) -> list[Attempt]:
@@ -89,6 +101,6 @@ def better(new: Judgement, old: Judgement) -> bool:
     """A failure with a name tells more than one without, and any failure more than an error."""
 
     def rank(j: Judgement) -> int:
-        return (j.outcome == "failed") + 2 * (j.explanation is not None)
+        return {"failed": 2, "error": 1}.get(j.outcome, 0) + 4 * (j.explanation is not None)
 
     return rank(new) > rank(old)

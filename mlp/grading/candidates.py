@@ -66,15 +66,20 @@ class Definitions:
         for base in map(base_name, reversed(node.bases)):
             if base in self.classes and base not in seen and self.classes[base] is not node:
                 found |= self.methods(self.classes[base], seen | {base})
-        own = {item.name: item for item in node.body if isinstance(item, ast.FunctionDef)}
-        for item in node.body:  # __call__ = forward
-            if isinstance(item, ast.Assign) and isinstance(item.value, ast.Name) and item.value.id in own:
-                own |= {t.id: own[item.value.id] for t in item.targets if isinstance(t, ast.Name)}
-        return found | own
+        return found | own_methods(node)
 
     def has_children(self, name: str) -> bool:
         """Does another class derive from this one?"""
         return any(base_name(b) == name for c in self.classes.values() for b in c.bases)
+
+
+def own_methods(node: ast.ClassDef) -> dict[str, ast.FunctionDef]:
+    """Those that the class itself defines, under all names that it gives them."""
+    own = {item.name: item for item in node.body if isinstance(item, ast.FunctionDef)}
+    for item in node.body:  # __call__ = forward
+        if isinstance(item, ast.Assign) and isinstance(item.value, ast.Name) and item.value.id in own:
+            own |= {t.id: own[item.value.id] for t in item.targets if isinstance(t, ast.Name)}
+    return own
 
 
 def base_name(node: ast.expr) -> str:

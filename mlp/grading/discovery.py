@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
@@ -114,22 +115,28 @@ def unfinished(methods: dict[str, ast.FunctionDef], working: list[str]) -> bool:
 
 def chosen(candidates: list[Candidate]) -> list[Candidate]:
     """One set: the folder with most finished components; functions only where no class of that component is."""
-    weight: dict[str, int] = {}
-    for c in candidates:
-        weight[home(c)] = weight.get(home(c), 0) + (bool(c.component) and not c.empty)
+    kept = distinct(candidates)
+    classes = {
+        c.component: c.empty for c in sorted(kept, key=lambda c: not c.empty) if c.form in ("class", "update")
+    }
+    finished = {c.component for c in kept if not c.empty}
+    result = []
+    for c in kept:
+        replaced = c.form not in ("class", "update") and classes.get(c.component) is False
+        if not replaced and not (c.empty and c.component in classes and c.component in finished):
+            result.append(c)
+    order = [*names.COMPONENTS, None]
+    return sorted(result, key=lambda c: (order.index(c.component), c.source.path, c.name))
+
+
+def distinct(candidates: list[Candidate]) -> list[Candidate]:
+    """Of those with the same name the finished one, from the folder that has most."""
+    weight = Counter(home(c) for c in candidates if c.component and not c.empty)
     ordered = sorted(candidates, key=lambda c: (c.empty, -weight[home(c)], c.source.path.count("/")))
     kept: dict[tuple[str | None, str], Candidate] = {}
     for c in ordered:
         kept.setdefault((c.component, c.name.lower() + c.form), c)
-    classes = [c for c in kept.values() if c.form in ("class", "update")]
-    with_class = {c.component for c in classes if not c.empty}
-    result = [c for c in kept.values() if c in classes or c.component not in with_class]
-    finished = {c.component for c in result if not c.empty} & {c.component for c in classes}
-    order = [*names.COMPONENTS, None]
-    return sorted(
-        [c for c in result if not c.empty or c.component not in finished],
-        key=lambda c: (order.index(c.component), c.source.path, c.name),
-    )
+    return list(kept.values())
 
 
 def home(candidate: Candidate) -> str:

@@ -71,49 +71,52 @@ def wrong_branch(component: Component, seen: Seen, outputs: set[str]) -> Seen:
 def fits(component: Component, h: Hypothesis, seen: Seen, outputs: set[str]) -> bool:
     """Does the hypothesis give what was observed, in every case?"""
     changed = outputs & h.changes.keys()
-    if not changed:
+    return (
+        bool(changed)
+        and all(fits_case(component, h, case, o, outputs, changed) for case, o in seen)
+        and all(right(component, seen, k) for k in outputs - changed)
+    )
+
+
+def fits_case(
+    component: Component, h: Hypothesis, case: Case, o: Observation, outputs: set[str], changed: set[str]
+) -> bool:
+    """In one case; where the submission raised, the hypothesis must have no answer either."""
+    try:
+        prediction = component.predict(case, h, changed)
+    except Inapplicable:
         return False
-    for case, o in seen:
-        try:
-            prediction = component.predict(case, h, changed)
-        except Inapplicable:
-            return False
-        if o.stage:
-            gradients_only = outputs <= FORWARD and o.stage != "forward"
-            if o.missing or (prediction is not None and not gradients_only):
-                return False
-            if prediction is None:
-                continue
-        if prediction is None:
-            return False
-        for k in changed & o.values.keys():
-            if not agrees(component.settle(case, k, o.values[k]), prediction[k], o.tolerance(k)):
-                return False
-    return all(right(component, seen, k) for k in outputs - changed)
+    raised_later = outputs <= FORWARD and o.stage != "forward"
+    if o.stage and (o.missing or (prediction is not None and not raised_later)):
+        return False
+    if prediction is None:
+        return bool(o.stage)
+    settled = {k: component.settle(case, k, o.values[k]) for k in changed & o.values.keys()}
+    return all(agrees(value, prediction[k], o.tolerance(k)) for k, value in settled.items())
 
 
 def piecewise(component: Component, seen: Seen, outputs: set[str]) -> Explanation | None:
     """One mistake for each wrong output."""
-    present = [k for k in sorted(outputs) if all(k in o.values for _, o in seen)]
-    wrong = [k for k in present if not right(component, seen, k)]
-    if len(wrong) < 1:
-        return None
+    wrong = wrong_outputs(component, seen, outputs)
     parts: list[Hypothesis] = []
     for output in wrong:
-        part = next(
-            (h for h in component.hypotheses if output in h.changes and fits(component, h, seen, {output})), None
-        )
+        known = (h for h in component.hypotheses if output in h.changes and fits(component, h, seen, {output}))
+        part = next(known, None)
         if part is None:
             return None
         parts.append(part)
-    ids = list(dict.fromkeys(p.id for p in parts))
-    if len(ids) == 1:
+    unique = list({p.id: p for p in parts}.values())
+    if len(unique) <= 1:
         only = " and ".join(wrong)
-        return Explanation(parts[0].id, f"{parts[0].name} (in {only})", parts[0].look)
-    unique = {p.id: p for p in parts}.values()
-    return Explanation(
-        " + ".join(ids), " and ".join(p.name for p in unique), " ".join(dict.fromkeys(p.look for p in unique))
-    )
+        return Explanation(unique[0].id, f"{unique[0].name} (in {only})", unique[0].look) if unique else None
+    name, look = " and ".join(p.name for p in unique), " ".join(dict.fromkeys(p.look for p in unique))
+    return Explanation(" + ".join(p.id for p in unique), name, look)
+
+
+def wrong_outputs(component: Component, seen: Seen, outputs: set[str]) -> list[str]:
+    """Those that are there in every case and not right in every case."""
+    present = [k for k in sorted(outputs) if all(k in o.values for _, o in seen)]
+    return [k for k in present if not right(component, seen, k)]
 
 
 def right(component: Component, seen: Seen, output: str) -> bool:
@@ -131,16 +134,20 @@ def right(component: Component, seen: Seen, output: str) -> bool:
 def narrow(seen: Seen, outputs: set[str]) -> Explanation | None:
     """All numbers of an output are of half precision."""
     for output in sorted(outputs, key=lambda k: k not in FORWARD):
-        arrays = [o.values[output] for _, o in seen if output in o.values]
-        with np.errstate(all="ignore"):
-            half = arrays and all(a.size and np.array_equal(a.astype(np.float16).astype(float), a) for a in arrays)
-            whole = half and all(np.array_equal(np.round(a), a) for a in arrays)
-        if half and not whole and any(np.any(a) for a in arrays):
+        if are_halves([o.values[output] for _, o in seen if output in o.values]):
             name = "output" if output in FORWARD else "gradient"
-            return Explanation(
-                f"{name}-float16", f"the {name} is computed in half precision (float16)", "Look for a narrow dtype."
-            )
+            words = f"the {name} is computed in half precision (float16)"
+            return Explanation(f"{name}-float16", words, "Look for a narrow dtype.")
     return None
+
+
+def are_halves(arrays: Sequence[Array]) -> bool:
+    """Numbers that float16 holds exactly, and not all of them whole or zero."""
+    if not arrays or not any(np.any(a) for a in arrays):
+        return False
+    with np.errstate(all="ignore"):
+        half = all(a.size and np.array_equal(a.astype(np.float16).astype(float), a) for a in arrays)
+        return half and not all(np.array_equal(np.round(a), a) for a in arrays)
 
 
 # What a factor between observed and expected may be, as a function of batch size and width.
@@ -159,14 +166,13 @@ NICE = (1, 2, 3, 4, 1 / 2, 1 / 3, 1 / 4, 10, 0.1)
 def with_factor(component: Component, tries: Sequence[Seen], outputs: set[str]) -> Explanation | None:
     """A known mistake, or the truth, times one factor in all wrong outputs."""
     for seen in tries:
-        present = [k for k in sorted(outputs) if all(k in o.values for _, o in seen)]
-        wrong = [k for k in present if not right(component, seen, k)]
+        wrong = wrong_outputs(component, seen, outputs)
         for h in (None, *component.hypotheses):
             if h is not None and not set(wrong) <= h.changes.keys():
                 continue
-            factors = [factor_of(component, h, seen, output) for output in wrong]
-            if factors and factors[0] and all(f == factors[0] for f in factors):
-                return named_factor(h, factors[0], wrong)
+            factors = {factor_of(component, h, seen, output) for output in wrong}
+            if len(factors) == 1 and (factor := factors.pop()):
+                return named_factor(h, factor, wrong)
     return None
 
 
@@ -178,26 +184,35 @@ def factor_of(component: Component, h: Hypothesis | None, seen: Seen, output: st
             prediction = component.predict(case, h, {output})
         except Inapplicable:
             return None
-        if prediction is None or prediction[output].shape != o.values[output].shape:
+        ratio = None if prediction is None else ratio_of(o.values[output], prediction[output])
+        if ratio is None:
             return None
-        expected, got = prediction[output].ravel(), o.values[output].ravel()
-        square = float(expected @ expected)
-        if square == 0 and not np.any(got):
-            continue
-        if not np.isfinite(square) or square == 0 or not np.all(np.isfinite(got)):
-            return None
-        ratio = float(expected @ got) / square
-        if ratio == 0 or not agrees(got, ratio * expected, 1e-5):
-            return None
-        ratios.append(ratio)
-        sizes.append(case.x.shape)
-    if len(set(sizes)) < 3:
+        if ratio:
+            ratios.append(ratio)
+            sizes.append(case.x.shape)
+    return law_of(ratios, sizes, nice=h is not None) if len(set(sizes)) >= 3 else None
+
+
+def ratio_of(got: Array, expected: Array) -> float | None:
+    """got / expected if it is the same everywhere; 0 if both vanish, None if there is none."""
+    if expected.shape != got.shape or not np.all(np.isfinite(got)):
         return None
+    square = float(expected.ravel() @ expected.ravel())
+    if square == 0 and not np.any(got):
+        return 0.0
+    if not np.isfinite(square) or square == 0:
+        return None
+    ratio = float(expected.ravel() @ got.ravel()) / square
+    return ratio if ratio and agrees(got, ratio * expected, 1e-5) else None
+
+
+def law_of(ratios: Sequence[float], sizes: Sequence[tuple[int, int]], nice: bool) -> str | None:
+    """In words: a number times a power of batch size and width."""
     for label, law in SHAPES:
         constants = np.array([r / law(*size) for r, size in zip(ratios, sizes, strict=True)])
         constants = constants[np.isfinite(constants)]
         if constants.size > 2 and np.allclose(constants, constants[0], rtol=1e-4):
-            if h is not None and not any(np.isclose(abs(constants[0]), nice, rtol=1e-4) for nice in NICE):
+            if nice and not any(np.isclose(abs(constants[0]), n, rtol=1e-4) for n in NICE):
                 return None
             number = f"{constants[0]:.6g}"
             return number if not label else label if number == "1" else f"{number}·{label}"

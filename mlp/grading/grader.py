@@ -48,14 +48,11 @@ class Grader:
         expected: Sequence[str] = (),
     ) -> list[Verdict]:
         """The verdicts on one submission, or on one component of it; those expected and not found are missing."""
-        for name in expected:
-            if name not in COMPONENTS:
-                raise InputError(f"there is no component {name!r}; there are {', '.join(COMPONENTS)}")
+        if unknown := [name for name in expected if name not in COMPONENTS]:
+            raise InputError(f"there is no component {unknown[0]!r}; there are {', '.join(COMPONENTS)}")
         with opened(path, repair) as submission:
             session = Session(self.child, submission, Path(adapter) if adapter else None)
-            if component is not None:
-                session.candidates = [c for c in session.candidates if c.component == component]
-            graded = session.grade_all()
+            graded = session.grade_all(component)
         self.explanations = [explanation(g) for g in graded]
         verdicts = [verdict(g, hints) for g in graded]
         found = {v.component for v in verdicts}

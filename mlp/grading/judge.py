@@ -6,7 +6,7 @@ The judge never sees the submission, only a subject that answers a case with arr
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -55,7 +55,6 @@ class Judgement:
     worst: tuple[str, tuple[int, ...], float, float] | None = None  # output, index, got, expected
     case: Case | None = None
     variant: str = ""
-    details: dict[str, str] = field(default_factory=dict)
     # The judgement if a hypothesis were right: some mistakes are a convention beside other components.
     if_right: Callable[[str], Judgement] | None = None
 
@@ -87,23 +86,28 @@ def with_truth(component: Component, h: Hypothesis) -> Component:
 
 def compare(component: Component, cases: Sequence[Case], observed: Sequence[Observation]) -> Judgement:
     """Variant by variant, side by side."""
-    variant = best_variant(component, cases, observed)
-    cases = [with_variant(case, variant) for case in cases]
-    seen = list(zip(cases, observed, strict=True))
+    scores = {v.label: agreement(component, v, cases, observed) for v in component.variants}
+    variant = max(component.variants, key=lambda v: scores[v.label])
+    others = [v for v in component.variants if v is not variant]
+    seen = under(list(zip(cases, observed, strict=True)), variant)
     fresh = [(c, o) for c, o in seen if c.kind == "fresh"]
     for outputs, part, side in phases(component, fresh, seen):
         wrong = first_wrong(component, part, outputs)
         if wrong is None:
             continue
-        tries = [part]
-        if side == "forward":  # a wrong forward may be a known mistake of another convention
-            others = [v for v in component.variants if v is not variant]
-            tries += [[(with_variant(c, v), o) for c, o in part] for v in others]
+        # A wrong forward may be a known mistake of another convention, a gradient one of those with this forward.
+        equal = [v for v in others if side == "forward" or scores[v.label] == scores[variant.label]]
+        tries = [part, *(under(part, v) for v in equal)]
         return describe(component, wrong, side, explain(component, tries, outputs), variant)
     return Judgement("passed", variant=variant.label)
 
 
 Seen = Sequence[tuple[Case, Observation]]
+
+
+def under(seen: Seen, variant: Case) -> Seen:
+    """The same observations under another convention."""
+    return [(with_variant(c, variant), o) for c, o in seen]
 
 
 def phases(component: Component, fresh: Seen, seen: Seen) -> list[tuple[set[str], Seen, Side]]:
@@ -149,22 +153,17 @@ def everywhere_broken(observed: Sequence[Observation]) -> Judgement | None:
     return Judgement("unfinished", "forward" if output in FORWARD else "backward", None, what)
 
 
-def best_variant(component: Component, cases: Sequence[Case], observed: Sequence[Observation]) -> Case:
-    """The convention whose forward agrees most often on first calls; of equals the earlier one."""
-
-    def score(variant: Case) -> int:
-        count = 0
-        for case, o in zip(cases, observed, strict=True):
-            if case.kind == "fresh" and not o.stage == "forward":  # noqa: SIM201
-                prediction = component.predict(with_variant(case, variant))
-                assert prediction is not None
-                keys = prediction.keys() & FORWARD & o.values.keys()
-                count += all(
-                    agrees(component.settle(case, k, o.values[k]), prediction[k], o.tolerance(k)) for k in keys
-                )
-        return count
-
-    return max(component.variants, key=score) if len(component.variants) > 1 else component.variants[0]
+def agreement(component: Component, v: Case, cases: Sequence[Case], observed: Sequence[Observation]) -> int:
+    """In how many first calls the forward agrees with this convention."""
+    count = 0
+    for case, o in zip(cases, observed, strict=True):
+        if case.kind != "fresh" or o.stage == "forward":
+            continue
+        prediction = component.predict(with_variant(case, v))
+        assert prediction is not None
+        keys = prediction.keys() & FORWARD & o.values.keys()
+        count += all(agrees(component.settle(case, k, o.values[k]), prediction[k], o.tolerance(k)) for k in keys)
+    return count
 
 
 def first_wrong(component: Component, seen: Seen, outputs: set[str]) -> tuple[Case, Observation, str] | None:

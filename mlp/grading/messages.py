@@ -14,9 +14,12 @@ LEVELS: tuple[Hints, ...] = ("none", "where", "what", "how")
 ARRAYS = {
     "y": "the output of forward", "value": "the value of forward", "dx": "the gradient with respect to the input",
     "dW": "the gradient of the weight", "db": "the gradient of the bias", "dgamma": "the gradient of the scale γ",
-    "dbeta": "the gradient of the shift β", "received": "the gradients that the layers receive",
-    "updates": "how often the layers are updated", "W1": "the weight after the steps",
-      "b1": "the bias after the steps",
+    "dbeta": "the gradient of the shift β", "dW1": "the gradient of the first weight",
+    "db1": "the gradient of the first bias", "dW2": "the gradient of the second weight",
+    "db2": "the gradient of the second bias",
+    "running": "the running statistics", "evaluated": "the output of evaluation",
+    "received": "the gradients that the layers receive", "updates": "how often the layers are updated",
+    "W1": "the weight after the steps", "b1": "the bias after the steps",
     "W2": "the weight of the second layer after the steps", "b2": "the bias of the second layer after the steps",
 }  # fmt: skip
 SIDES = {
@@ -33,26 +36,38 @@ def message(component: str, j: Judgement, hints: Hints, remarks: Sequence[str] =
     lines = [headline(component, j)]
     if j.outcome == "passed":
         return "\n".join([*lines, *(f"Remark: {r}." for r in remarks[:2])] if level else lines)
-    if level >= 1 and j.side and j.outcome == "failed":
-        lines.append(SIDES[j.side] + (f" Look at {ARRAYS.get(j.worst[0], j.worst[0])}." if j.worst else ""))
-    if level >= 1 and j.text:
-        lines.append(j.text[0].upper() + j.text[1:] + ("" if j.text.endswith(".") else "."))
-    if level >= 2 and j.worst:
-        output, index, got, expected = j.worst
-        place = f"[{', '.join(map(str, index))}]" if index else ""
-        lines.append(
-            f"{ARRAYS.get(output, output).capitalize()}{place} is {number(got)}, expected {number(expected)}."
-        )
-    if level >= 2 and j.explanation:
-        lines.append(f"The mistake: {j.explanation.name}.")
-    elif level >= 2 and j.outcome == "failed":
-        lines.append(
-            "No known mistake gives these numbers"
-            + (f": {j.details['pattern']}." if "pattern" in j.details else ".")
-        )
+    if level >= 1:
+        lines += where(j)
+    if level >= 2:
+        lines += what(j)
     if level >= 3 and j.explanation:
         lines.append(f"What to look at: {j.explanation.look}")
     return "\n".join(lines[:5])
+
+
+def where(j: Judgement) -> list[str]:
+    """Which side and which array, or what was raised."""
+    lines = []
+    if j.side and j.outcome == "failed":
+        lines.append(SIDES[j.side] + (f" Look at {ARRAYS.get(j.worst[0], j.worst[0])}." if j.worst else ""))
+    if j.text:
+        lines.append(j.text[0].upper() + j.text[1:] + ("" if j.text.endswith(".") else "."))
+    return lines
+
+
+def what(j: Judgement) -> list[str]:
+    """The worst entry and the mistake."""
+    lines = []
+    if j.worst:
+        output, index, got, expected = j.worst
+        array = ARRAYS.get(output, output)
+        place = f"[{', '.join(map(str, index))}]" if index else ""
+        lines.append(f"{array[0].upper()}{array[1:]}{place} is {number(got)}, expected {number(expected)}.")
+    if j.explanation:
+        lines.append(f"The mistake: {j.explanation.name}.")
+    elif j.outcome == "failed":
+        lines.append("No known mistake gives these numbers.")
+    return lines
 
 
 def headline(component: str, j: Judgement) -> str:

@@ -6,6 +6,7 @@ import contextlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 
@@ -15,9 +16,10 @@ from mlp.grading.adapt.layers import ClassLayer
 from mlp.grading.adapt.losses import Loss
 from mlp.grading.adapt.remote import Handle, Remote
 from mlp.grading.adapter import add_python_adapter, apply_adapter
+from mlp.grading.agreement import agree
 from mlp.grading.attempts import Attempt, attempts, better
 from mlp.grading.candidates import Candidate
-from mlp.grading.conventions import Graded, agree, excuse
+from mlp.grading.conventions import Graded, excuse
 from mlp.grading.discovery import discover
 from mlp.grading.hypotheses import COMPONENTS
 from mlp.grading.hypotheses.component import agrees, with_variant
@@ -45,15 +47,16 @@ class Session:
         if adapter and not python:
             self.candidates = apply_adapter(adapter, submission, self.candidates, self.definitions)
         classes = {str(c.component): c.name for c in self.candidates if c.form == "class" and not c.empty}
-        self.context = Context(clears=self.definitions.clears, classes=classes)
         text = "\n".join(s.text for s in submission.sources)
+        self.context = Context(clears=self.definitions.clears, classes=classes, text=text)
         self.warm = WARM if re.search(r"^\s*(import|from)\s+scipy\b", text, re.MULTILINE) else []
         self.broken_modules: dict[str, str] = {}
         self.definitions_only: set[str] = set()
 
-    def grade_all(self) -> list[Graded]:
-        """Linear first: the conventions of the others follow from it."""
-        graded = [g for c in self.candidates if (g := self.grade_one(c)) is not None]
+    def grade_all(self, component: str | None = None) -> list[Graded]:
+        """Linear first: the conventions of the others follow from it. All, or one component alone."""
+        candidates = [c for c in self.candidates if component in (None, c.component)]
+        graded = [g for c in candidates if (g := self.grade_one(c)) is not None]
         agree(graded, self.definitions)
         return graded
 
@@ -121,7 +124,7 @@ class Session:
     def run(self, candidate: Candidate, attempt: Attempt) -> Graded:
         """One attempt to adapt and judge."""
         assert candidate.component
-        subject = None
+        subject: Any = None
         try:
             with self.loaded(candidate) as (remote, module):
                 subject = attempt(remote, module)
@@ -137,11 +140,11 @@ class Session:
             judgement = Judgement("error", text=f"its answers make no sense ({type(error).__name__}: {error})")
         if isinstance(subject, ClassLayer) and candidate.component == "Linear":
             self.context.arrays = subject.words()
-        name = subject.component.name if subject else candidate.component
-        convention, remarks = (subject.convention, subject.remarks) if subject else ({}, [])
-        if subject and judgement.variant:
-            convention["definition"] = judgement.variant
-        return Graded(candidate, judgement, name, convention, remarks)
+        if subject is None:
+            return Graded(candidate, judgement, candidate.component)
+        if judgement.variant:
+            subject.convention["definition"] = judgement.variant
+        return Graded(candidate, judgement, subject.component.name, subject.convention, subject.remarks)
 
     @contextlib.contextmanager
     def loaded(self, candidate: Candidate) -> Iterator[tuple[Remote, Handle]]:

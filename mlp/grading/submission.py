@@ -42,9 +42,9 @@ class Submission:
     only: str | None = None  # the one file that was asked for
     notes: list[str] = field(default_factory=list)
 
-    def source(self, path: str) -> Source:
-        """The file with that path."""
-        return next(source for source in self.sources if source.path == path)
+    def find(self, name: str) -> Source | None:
+        """The file with that path, or one whose path ends so."""
+        return next((s for s in self.sources if s.path == name or s.path.endswith("/" + name)), None)
 
 
 @contextmanager
@@ -114,20 +114,25 @@ def unpack(path: Path, folder: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             total = 0
             for entry in archive.infolist()[:MAX_FILES]:
-                parts = [p for p in entry.filename.replace("\\", "/").split("/") if p not in ("", ".")]
-                if not parts or ".." in parts or any(p in SKIPPED_FOLDERS or p.startswith(".") for p in parts):
+                parts = parts_of(entry.filename)
+                total += 0 if entry.is_dir() else entry.file_size
+                if not parts or entry.file_size > MAX_FILE or total > MAX_TOTAL:
                     continue
                 target = folder.joinpath(*parts)
                 if entry.is_dir():
                     target.mkdir(parents=True, exist_ok=True)
-                    continue
-                total += entry.file_size
-                if entry.file_size <= MAX_FILE and total <= MAX_TOTAL and target.suffix in KEPT_FILES | {".ipynb"}:
+                elif target.suffix in KEPT_FILES | {".ipynb"}:
                     target.parent.mkdir(parents=True, exist_ok=True)
                     with archive.open(entry) as file:
                         target.write_bytes(file.read(MAX_FILE))
     except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError) as error:
         raise InputError(f"cannot unpack {path}: {error}") from None
+
+
+def parts_of(name: str) -> list[str]:
+    """The path of a zip's entry; nothing if it leads outside or to what is not looked at."""
+    parts = [p for p in name.replace("\\", "/").split("/") if p not in ("", ".")]
+    return [] if any(p in SKIPPED_FOLDERS or p.startswith(".") for p in parts) else parts
 
 
 def notebook_name(name: str) -> str:

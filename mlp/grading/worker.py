@@ -141,12 +141,10 @@ class Worker:
         """A value as plain data; what is none is kept here and named by number and type."""
         if value is None or isinstance(value, bool | str):
             return value
-        if isinstance(value, int | float) and type(value).__module__ == "builtins":
-            return value if isinstance(value, float) or abs(value) < 2**62 else float(value)
         if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "biufc":
-            plain = np.array(value, copy=True, subok=False)
-            usual = type(value) is np.ndarray or isinstance(value, np.generic)
-            return plain if usual else {"$type": type(value).__name__, "$array": plain}
+            return encode_array(value)
+        if isinstance(value, int | float):
+            return float(value) if isinstance(value, float) or abs(value) >= 2**62 else int(value)
         if isinstance(value, list | tuple | dict) and depth < 4 and len(value) < 1000:
             return self.encode_items(value, depth)
         return {"$object": self.keep(value), "$type": type(value).__name__}
@@ -158,6 +156,13 @@ class Worker:
         items = [[str(k) if named else k, self.encode(v, depth + 1)] for k, v in pairs]
         kind = "dict" if named else "list" if isinstance(value, list) else "tuple"
         return {"$items": items, "$object": self.keep(value), "$type": kind}
+
+
+def encode_array(value: Any) -> Any:
+    """A plain copy; that it was something else, such as np.matrix, is said beside it."""
+    plain = np.array(value, copy=True, subok=False)
+    usual = type(value) is np.ndarray or isinstance(value, np.generic)
+    return plain if usual else {"$type": type(value).__name__, "$array": plain}
 
 
 def describe_error(error: BaseException) -> dict[str, Any]:

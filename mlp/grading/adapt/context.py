@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,7 @@ class Context:
     columns: bool = False  # examples are columns: (features, N)
     gradients_transposed: bool = False  # gradients are (features, N) although inputs are (N, features)
     arrays: dict[str, Any] = field(default_factory=dict)  # what its Linear calls things, for our own layers
+    text: str = ""  # all its files
     classes: dict[str, str] = field(default_factory=dict)  # component -> the name of its class
 
 
@@ -68,6 +69,18 @@ def role(parameter: Parameter) -> str:
     if names.matches(r"y|out|output|s|activated", name):
         return "y"
     return "x" if names.matches(names.INPUT, name) or names.matches(r"cache\w*", name) else "g"
+
+
+def roles_of(signature: Sequence[Parameter], mode: str) -> list[str]:
+    """What backward's arguments are, one of them the upstream gradient."""
+    roles = [role(p) for p in signature if p.required]
+    if mode != "upstream":
+        return {1: ["x" if mode == "local" else "y"]}.get(len(roles), roles)
+    if len(roles) == 1 or (not roles and signature):
+        return ["g"]
+    if roles and "g" not in roles:
+        roles[-1 if roles[0] in ("x", "y") else 0] = "g"
+    return roles
 
 
 def dotted(path: Path) -> str:

@@ -10,9 +10,9 @@ import numpy as np
 
 from mlp.grading import names
 from mlp.grading.adapt.context import Adapted, role
-from mlp.grading.adapt.layers import flattened, parts_of, times_upstream
 from mlp.grading.adapt.parameters import settled_shape
 from mlp.grading.adapt.remote import Array, Handle, Typed, as_array, as_tuple
+from mlp.grading.adapt.returned import flattened, parts_of, times_upstream
 from mlp.grading.candidates import required
 from mlp.grading.functions import FLAG
 from mlp.grading.hypotheses.component import Case
@@ -149,22 +149,23 @@ class FunctionLayer(Adapted):
         """What a derivative with several arguments wants: the upstream gradient and what was kept."""
         signature = required(self.candidate.methods["backward"])
         roles = [role(p) for p in signature]
-        if roles.count("g") != 1:
-            roles = ["g", *("x" for _ in signature[1:])]
-        words = WORDS.get(self.component.name, {}).values()
+        roles = roles if roles.count("g") == 1 else ["g"] + ["x"] * (len(signature) - 1)
         kept = cache if cache is not None else self.turned(case.x if self.mode == "at input" else y)
         rest = list(kept.parts) if isinstance(kept, Rest) else []
+        given = {"g": self.turned(case.g)} | ({"y": self.turned(y)} if cache is None else {})
         arguments: list[Any] = []
         for parameter, what in zip(signature, roles, strict=True):
-            if what == "g":
-                arguments.append(self.turned(case.g))
-            elif any(names.matches(w, parameter.name) for w in words) and not rest:
+            if what in given:
+                arguments.append(given[what])
+            elif self.is_parameter(parameter.name) and not rest:
                 arguments.append(self.given(parameter.name, case))
-            elif what == "y" and cache is None:
-                arguments.append(self.turned(y))
             else:
                 arguments.append(rest.pop(0) if rest else kept)
         return arguments
+
+    def is_parameter(self, name: str) -> bool:
+        """Is an argument a weight or the like?"""
+        return any(names.matches(words, name) for words in WORDS.get(self.component.name, {}).values())
 
 
 @dataclass(frozen=True)

@@ -9,21 +9,28 @@ from typing import Any
 import numpy as np
 
 from mlp.grading import names
-from mlp.grading.adapt.context import KEPT, dotted, role
-from mlp.grading.adapt.made_layer import MadeLayer
-from mlp.grading.adapt.parameters import Slot, arrays, gradient_of, kind, settled_shape
+from mlp.grading.adapt.context import KEPT, dotted, roles_of
+from mlp.grading.adapt.found_layer import FoundLayer
+from mlp.grading.adapt.left_gradients import gradient_of
+from mlp.grading.adapt.parameters import (
+    Slot,
+    arrays,
+    kept_rate,
+    running_statistics,
+    settled_shape,
+)
 from mlp.grading.adapt.remote import Array, Handle, Items, Path, Reply, Typed, as_array, as_tuple
+from mlp.grading.adapt.returned import flattened, parts_of, times_upstream
 from mlp.grading.candidates import required
 from mlp.grading.hypotheses.component import Case, agrees, with_variant
 from mlp.grading.judge import Missing
 
-INPUT_GRADIENT = r"d?l?d?_?(x|input|a|z|prev|a_prev)"
 LABELS = {"W": "weight gradient", "b": "bias gradient"}
 Leaves = Mapping[Path, Any]
 
 
 @dataclass
-class ClassLayer(MadeLayer):
+class ClassLayer(FoundLayer):
     """A layer object in the child."""
 
     rate: float | None = None  # of the step that backward takes itself
@@ -64,8 +71,23 @@ class ClassLayer(MadeLayer):
         if not self.backward_name:
             raise Missing("dx", f"class {self.candidate.name} has no backward", values)
         before = self.remote.leaves(layer) if self.slots else {}
+        if self.component.name == "BatchNorm" and (statistics := running_statistics(before)) is not None:
+            values["running"] = statistics
         reply = self.guard("backward", lambda: self.backward(layer, case.x, values["y"], case.g * 1.0), values)
-        return self.collect(layer, case, reply, before, values)
+        values = self.collect(layer, case, reply, before, values)
+        if "running" in values:
+            values |= self.evaluated(layer, case)
+        return values
+
+    def evaluated(self, layer: Handle, case: Case) -> dict[str, Array]:
+        """The output with the running statistics, if forward has a switch for it."""
+        more = [p.name for p in self.candidate.methods[self.forward_name][1:]]
+        switch = next((n for n in more if names.matches(r"\w*(train|eval|test|infer)\w*", n)), None)
+        if switch is None:
+            return {}
+        arguments = [self.turned(case.x), not names.matches(r"\w*train\w*", switch)]
+        reply = self.guard("forward", lambda: self.remote.call(layer, self.forward_name, args=arguments))
+        return {"evaluated": self.output(self.oriented(reply), "y")}
 
     def forward(self, layer: Handle, x: Array) -> Reply:
         """Call forward as its signature wants it."""
@@ -76,7 +98,7 @@ class ClassLayer(MadeLayer):
 
     def backward(self, layer: Handle, x: Array, y: Array, g: Array) -> Reply:
         """Call backward with what its arguments are called."""
-        roles = self.roles()
+        roles = roles_of(self.candidate.methods[self.backward_name], self.mode)
         self.rate = 0.5 if "rate" in roles else None
         transposed = self.context.gradients_transposed
         given: dict[str, Any] = {
@@ -89,18 +111,6 @@ class ClassLayer(MadeLayer):
         if transposed and isinstance(reply.value, np.ndarray):
             return Reply(reply.value.T, reply.changed, reply.same)
         return reply
-
-    def roles(self) -> list[str]:
-        """What backward's arguments are, one of them the upstream gradient."""
-        signature = self.candidate.methods[self.backward_name]
-        roles = [role(p) for p in required(signature)]
-        if len(roles) == 1 and self.mode != "upstream":
-            return ["x" if self.mode == "local" else "y"]
-        if len(roles) == 1 or (not roles and signature and self.mode == "upstream"):
-            return ["g"]
-        if roles and "g" not in roles:
-            roles[0 if roles[0] not in ("x", "y") else -1] = "g"
-        return roles
 
     def turned(self, array: Array) -> Array:
         """As the submission wants examples: rows or columns."""
@@ -164,19 +174,8 @@ class ClassLayer(MadeLayer):
         if old is None or new is None:
             return None
         if self.rate is None and (old.shape != new.shape or not np.array_equal(old, new)):
-            self.rate = self.own_rate(before)
+            self.rate = kept_rate(before) or self.given_rate()
         return (old - new) / self.rate if self.rate else None
-
-    def own_rate(self, leaves: Leaves) -> float | None:
-        """The learning rate that the layer keeps; that of our own optimizer, if it was given one."""
-        for path, value in leaves.items():
-            if names.matches(names.RATE, str(path[-1])) and isinstance(value, int | float) and value:
-                return float(value)
-        return (
-            0.5
-            if any(names.matches(r"\w*opt\w*", p.name) for m in self.candidate.methods.values() for p in m)
-            else None
-        )
 
     def named_gradient(self, name: str, slot: Slot, before: Leaves, after: Leaves) -> Path | None:
         """BatchNorm calls its arrays many things; a gradient has the parameter's name in its own."""
@@ -203,10 +202,7 @@ class ClassLayer(MadeLayer):
         """The array that was returned; how it was returned goes to the manners."""
         value, side = reply.value, "forward" if name == "y" else "backward"
         if value is None and layer is not None:
-            kept = [p for p in arrays(self.remote.leaves(layer)) if names.matches(KEPT[name], str(p[-1]))]
-            if kept:
-                self.convention[f"{side} leaves its result in"] = dotted(kept[0])
-                value = self.remote.get(layer, kept[0])
+            value = self.kept(layer, name, side)
         if name == "y" and (parts := as_tuple(value)):
             value = parts[0]
         if isinstance(value, Typed | Items):
@@ -218,53 +214,36 @@ class ClassLayer(MadeLayer):
             self.remark(f"{side} changes its argument in place")
         return array
 
+    def kept(self, layer: Handle, name: str, side: str) -> Any:
+        """The result of a call that returns nothing, if the layer keeps it under a usual name."""
+        found = arrays(self.remote.leaves(layer))
+        path = next((p for p in found if names.matches(KEPT[name], str(p[-1]))), None)
+        if path is None:
+            return None
+        self.convention[f"{side} leaves its result in"] = dotted(path)
+        return found[path]
+
     def without_old(self, case: Case, result: dict[str, Array], before: Leaves) -> dict[str, Array]:
         """If gradients add up by contract, only what the second call added."""
         truth = self.component.predict(with_variant(case, self.component.variants[0]))
         assert truth is not None
-        added = {}
-        for name, slot in self.slots.items():
-            if slot.gradient is None:
-                continue
-            old = as_array(before.get(slot.gradient))
-            if old is None or old.ndim == 0:
-                return result
-            shape = slot.like(getattr(case, name).shape)
-            old = slot.inward(old) if name == "W" else settled_shape(old, shape, [], name)
-            if old.shape != result["d" + name].shape:
-                return result
-            added["d" + name] = result["d" + name] - old
-        if not added:
-            return result
+        added = self.added(case, result, before)
         if any(agrees(result[k], truth[k]) for k in added):
             self.convention["gradients are"] = "set by every backward"
-        elif self.context.clears and all(agrees(v, truth[k]) for k, v in added.items()):
+        elif added and self.context.clears and all(agrees(v, truth[k]) for k, v in added.items()):
             self.convention["gradients are"] = "accumulated until they are cleared"
             return result | added
         return result
 
-
-def parts_of(value: Any) -> list[Any] | None:
-    """The input gradient first, if backward gave several things."""
-    if not (isinstance(value, Items) and value.type == "dict"):
-        return as_tuple(value)
-    inputs = [v for k, v in value.elements.items() if names.matches(INPUT_GRADIENT, str(k))][:1]
-    return inputs + [p for p in value.elements.values() if not any(p is i for i in inputs)]
-
-
-def flattened(value: Any) -> list[Array]:
-    """The arrays of a result, of a dict the weight's first."""
-    if isinstance(value, Items) and value.type == "dict":
-        ordered = sorted(value.elements.items(), key=lambda item: "bias" in (kind((str(item[0]),)) or ""))
-        return [a for _, v in ordered if (a := as_array(v)) is not None]
-    array = as_array(value)
-    return [] if array is None else [array]
-
-
-def times_upstream(slope: Array, case: Case) -> Array:
-    """The chain rule for those who return the local derivative alone."""
-    if slope.shape in (case.g.shape, ()):
-        return slope * case.g
-    if slope.shape == (*case.x.shape, case.x.shape[1]):
-        return np.asarray(np.einsum("nij,ni->nj", slope, case.g))
-    return slope
+    def added(self, case: Case, result: Mapping[str, Array], before: Leaves) -> dict[str, Array]:
+        """By how much the gradients have grown; nothing if they were not there before."""
+        grown = {}
+        for name, slot in self.slots.items():
+            old = None if slot.gradient is None else as_array(before.get(slot.gradient))
+            if old is None or old.ndim == 0:
+                continue
+            shape = slot.like(getattr(case, name).shape)
+            old = slot.inward(old) if name == "W" else settled_shape(old, shape, [], name)
+            if old.shape == result["d" + name].shape:
+                grown["d" + name] = result["d" + name] - old
+        return grown

@@ -41,15 +41,14 @@ class Loss(Adapted):
             raise Missing("value", f"class {self.candidate.name} has no forward")
         self.convention["targets"] = "integer labels" if self.labels else "one-hot or real"
         if self.component.name == "Hinge":
-            usual = tuple(v.margin for v in self.component.variants if v.label.endswith(", 1/N"))
-            margins = tuple(dict.fromkeys([*self.numbers(), *usual]))
+            known = tuple(v.margin for v in self.component.variants if v.label.endswith(", 1/N"))
+            margins = tuple(dict.fromkeys([*self.numbers(), *known]))
             self.component = replace(self.component, variants=hinge_variants(margins))
         order = [p.name for p in methods[self.forward_name]]
-        self.linear = len(order) >= 3 and {"W", "X"} <= set(order[:2]) and is_target(order[2])
-        self.exchanged = len(order) >= 2 and is_target(order[0]) and not is_target(order[1])
-        self.convention["arguments"] = (
-            ", ".join(order) if self.linear else "target, then scores" if self.exchanged else "scores, then target"
-        )
+        self.linear = {"W", "X"} <= set(order[:2]) and any(map(is_target, order[2:3]))
+        self.exchanged = targets_first(order)
+        usual = "target, then scores" if self.exchanged else "scores, then target"
+        self.convention["arguments"] = ", ".join(order) if self.linear else usual
 
     def numbers(self) -> list[float]:
         """The plain numbers that the object keeps, such as a margin."""
@@ -171,7 +170,7 @@ class Loss(Adapted):
         first, second = self.arguments(case)
         scores, target = (second, first) if self.exchanged else (first, second)
         order = [p.name for p in signature if not names.matches(r"d?out|upstream|grad\w*", p.name)]
-        exchanged = len(order) >= 2 and is_target(order[0]) and not is_target(order[1])
+        exchanged = targets_first(order)
         same_words = len(order) < 2 or is_target(order[0]) == is_target(order[1])
         return [target, scores] if exchanged or (same_words and self.exchanged) else [scores, target]
 
@@ -187,6 +186,11 @@ def of_shape(parts: Sequence[Any], case: Case, otherwise: Any = None) -> Any:
     """The first part that has the shape of the scores."""
     fitting = (p for p in parts if (a := as_array(p)) is not None and a.shape in (case.x.shape, case.x.shape[::-1]))
     return next(fitting, otherwise)
+
+
+def targets_first(order: Sequence[str]) -> bool:
+    """(target, scores) instead of (scores, target)."""
+    return len(order) >= 2 and is_target(order[0]) and not is_target(order[1])
 
 
 def is_target(name: str) -> bool:

@@ -119,11 +119,7 @@ class NetworkSubject(Adapted):
             raise Missing("received", f"class {self.candidate.name} has no backward", values)
         arguments = self.gradients(case)
         self.guard("backward", lambda: self.remote.call(network, self.backward_name, args=arguments), values)
-        received = [as_array(self.remote.get(p, ("received",))) for p in probes]
-        blank = np.full_like(case.g, np.nan)
-        if any(r is not None and r.shape != blank.shape for r in received):
-            raise Missing("received", "a layer receives a gradient of another shape than the output", values)
-        values["received"] = np.stack([blank if r is None else r for r in received])
+        values["received"] = self.received(probes, case, values)
         if self.update_name and self.way != "replace":
             wanted = required(self.candidate.methods[self.update_name])
             settings = [CONFIG if not names.matches(names.RATE, p.name) else 0.1 for p in wanted]
@@ -132,6 +128,13 @@ class NetworkSubject(Adapted):
             moved = np.array([0.0 if n is None else float(n) for n in counts])
             values["updates"] = np.where(case.trainable, moved, 0.0)
         return values
+
+    def received(self, probes: list[Handle], case: Case, values: dict[str, Array]) -> Array:
+        """The gradient that each layer was given; NaN for those that were not called."""
+        received = [as_array(self.remote.get(p, ("received",))) for p in probes]
+        if any(r is not None and r.shape != case.g.shape for r in received):
+            raise Missing("received", "a layer receives a gradient of another shape than the output", values)
+        return np.stack([np.full_like(case.g, np.nan) if r is None else r for r in received])
 
     def output(self, network: Handle, case: Case) -> Array:
         """What forward gives."""

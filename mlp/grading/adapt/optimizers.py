@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlp.grading import names
-from mlp.grading.adapt.remote import Array, Handle, Items, Make, as_array, as_tuple
-from mlp.grading.adapt.updates import DECAY, GRADIENTS, MOMENTUM, Updates, config_of, stacked
+from mlp.grading.adapt.materials import is_gradient, materials, set_gradients
+from mlp.grading.adapt.remote import Array, Handle, Items, as_array, as_tuple
+from mlp.grading.adapt.updates import DECAY, GRADIENTS, MOMENTUM, Updates, stacked
 from mlp.grading.candidates import Candidate, Parameter
 from mlp.grading.hypotheses.component import Case
 from mlp.grading.hypotheses.steps import NAMES
@@ -46,74 +47,28 @@ class Optimizer(Updates):
 
     def prepare(self) -> None:
         """How its source speaks of arrays, and what its constructor and step want."""
-        methods = self.candidate.methods
-        function = self.candidate.form == "function"
+        methods, function = self.candidate.methods, self.candidate.form == "function"
         self.step_name = "forward" if function else names.method_of(("step", *names.UPDATE), methods)
         words = [p.name for p in [*self.signature, *methods[self.step_name]]]
         found = re.findall(r"\.(\w+)|['\"](\w+)['\"]", self.candidate.text)
         self.attributes = list(dict.fromkeys(a or b for a, b in found))
-        configured = any(names.matches(r"config\w*|cfg", w) for w in words)
-        momentum = any(names.matches(MOMENTUM, w) for w in words)
-        decay = any(names.matches(DECAY, w) for w in words)
-        text = self.candidate.text if configured else ""
-        self.restrict(momentum or "momentum" in text, decay or "decay" in text)
+        text = self.candidate.text if any_of(r"config\w*|cfg", words) else ""
+        self.restrict(any_of(MOMENTUM, words) or "momentum" in text, any_of(DECAY, words) or "decay" in text)
         name, given = self.candidate.name, ", ".join(p.name for p in self.signature)
         self.convention["step"] = name if function else f"{name}({given}).{self.step_name}"
         self.convention["arrays"] = f"given as {self.way}"
         roles = {names.kind_of_array(a): a for a in reversed(self.attributes)}
         self.own = {key: roles.get(kind, usual) for key, (kind, usual) in ROLES.items()}
 
-    # What stands for the arrays -----------------------------------------------------------------------------------
-
-    def materials(self, case: Case) -> dict[str, Handle]:
-        """Two layers in every disguise: objects with the source's attribute names, parameters, dicts, a model."""
-        layers = [self.layer(case, n) for n in "12"]
-        parameters = [self.parameter(case.start[name]) for name in NAMES]
-        things: dict[str, Any] = {f"layer{i + 1}": layer for i, layer in enumerate(layers)}
-        things |= {f"parameter{i}": parameter for i, parameter in enumerate(parameters)}
-        values = [case.start[name] * 1.0 for name in NAMES]
-        blank = [value * 0.0 for value in values]
-        made = {
-            "params": dict(zip(NAMES, values, strict=True)), "grads": dict(zip(NAMES, blank, strict=True)),
-            "d-grads": {"d" + name: value for name, value in zip(NAMES, blank, strict=True)},
-            "memory": {d + name: value for name, value in zip(NAMES, blank, strict=True) for d in ("d", "")},
-            "list": values, "gradients": blank, "state": {}, "config": config_of(case),
-            "nested": [values[:2], values[2:]], "nested gradients": [blank[:2], blank[2:]],
-            "layers": layers, "parameters": parameters,
-            "pairs": list(zip(values, blank, strict=True)),
-        }  # fmt: skip
-        things |= {key: self.remote.make(value) for key, value in made.items()}
-        held = {key: things[key] for key in ("pairs",)}
-        things["model"] = self.remote.make(Make({"$bare": held | {
-            "layers": list(layers), "layer_list": list(layers), "everything": list(parameters),
-            "modules": list(layers),
-        }}))  # fmt: skip
-        return things
-
-    def layer(self, case: Case, number: str) -> Handle:
-        """An object with weight and bias under the names that the source uses."""
-        w, b = case.start["W" + number] * 1.0, case.start["b" + number] * 1.0
-        plain = {self.own["W"]: w, self.own["b"]: b, self.own["gW"]: w * 0, self.own["gb"]: b * 0}
-        held = {"params": {"W": w, "b": b}, "grads": {"W": w * 0, "b": b * 0}}
-        return self.remote.make(Make({"$bare": plain | held | {"trainable": True, "name": "layer" + number}}))
-
-    def parameter(self, value: Array) -> Handle:
-        """An object with a value and a gradient under all names that the source uses."""
-        pattern = r"value|val|gradient|array|g|d|grads?|data"
-        words = {"data", "grad"} | {a for a in self.attributes if names.matches(pattern, a)}
-        return self.remote.make(Make({"$bare": {k: value * (0 if is_gradient(k) else 1) for k in words}}))
-
-    # Steps -------------------------------------------------------------------------------------------------------
-
     def follow(self, case: Case) -> Mapping[str, Array]:
         """Make the optimizer, then set gradients, step and read."""
         if self.way == "arrays":
             return stacked({name: self.path(case, name) for name in NAMES})
-        things = self.materials(case)
+        things = materials(self.remote, case, self.own, self.attributes)
         target, step = self.optimizer(case, things)
         paths: dict[str, list[Array]] = {name: [] for name in NAMES}
         for gradients in case.gradients:
-            self.set_gradients(things, gradients)
+            set_gradients(self.remote, things, gradients, self.own)
             for turn in {"layer": [1, 2], "parameter": [0, 1, 2, 3]}.get(self.way, [0]):
                 self.turn = turn
                 arguments, named = self.given(self.candidate.methods[self.step_name], case, things)
@@ -183,22 +138,6 @@ class Optimizer(Updates):
         turn = {"layer": f"layer{self.turn}", "parameter": f"parameter{self.turn}"}
         return things[turn.get(self.way) or PARAMETERS.get(self.way, self.way)]
 
-    def set_gradients(self, things: Mapping[str, Handle], gradients: Mapping[str, Array]) -> None:
-        """Everywhere an optimizer may look."""
-        for i, name in enumerate(NAMES):
-            layer, parameter, value = things["layer" + name[1]], things[f"parameter{i}"], gradients[name]
-            self.remote.set(layer, (self.own["g" + name[0]],), value)
-            self.remote.set(layer, ("grads", name[0]), value)
-            for path in self.remote.leaves(parameter):
-                if is_gradient(path[0]):
-                    self.remote.set(parameter, path, value)
-            places: list[tuple[str, tuple[Any, ...]]] = [
-                ("grads", (name,)), ("d-grads", ("d" + name,)), ("gradients", (i,)), ("pairs", (i, 1)),
-                ("nested gradients", (i // 2, i % 2)),
-            ]  # fmt: skip
-            for key, path in places:
-                self.remote.set(things[key], path, value)
-
     def store(self, things: Mapping[str, Handle], result: Any) -> None:
         """Some optimizers return the new values, alone or first."""
         parts = as_tuple(result)
@@ -237,31 +176,34 @@ class Optimizer(Updates):
         return asked and "layers" not in self.attributes
 
 
+def any_of(pattern: str, words: Sequence[str]) -> bool:
+    """Is one of them called so?"""
+    return any(names.matches(pattern, w) for w in words)
+
+
 PARAMETERS = {"dicts": "params", "d-dicts": "params", "lists": "list", "nested": "nested"}
-
-
-def is_gradient(word: Any) -> bool:
-    """grad, g, gradient, d."""
-    return str(word).startswith("g") or word == "d"
+SEVERAL = ["dicts", "d-dicts", "lists", "nested"]
+# What a required argument is called; what may be meant, alone and beside an argument for gradients.
+WAYS: list[tuple[str, list[str], list[str]]] = [
+    (r"model|net\w*|mlp|nn|module", ["model"], ["model"]), (r"layers|layer_list|modules", ["layers"], ["layers"]),
+    (r"layer", ["layer"], ["layer"]),
+    (r"p|x|var", [], ["arrays", "dicts", "lists"]),
+    (r"w|weights?|param|theta", ["parameters", "layers", "pairs", "parameter"], ["arrays", "dicts", "lists"]),
+    (r"params?|parameters?|variables|vars", ["parameters", "layers", "pairs", "parameter"], SEVERAL),
+]  # fmt: skip
 
 
 def ways_of(candidate: Candidate) -> list[str]:
     """What an optimizer may want to be given, by the names of the arguments that it must have."""
-    function = candidate.form == "function"
-    step = "forward" if function else names.method_of(("step", *names.UPDATE), candidate.methods)
-    known = (*candidate.methods.get("__init__", ()), *candidate.methods[step])
-    words = [p.name for p in known if p.required]
-    more = any(names.matches(GRADIENTS, w) for w in words)
-    for word in words:
-        if names.matches(r"model|net\w*|mlp|nn|module", word):
-            return ["model"]
-        if names.matches(r"layers|layer_list|modules", word):
-            return ["layers"]
-        if names.matches(r"layer", word):
-            return ["layer"]
-        if names.matches(r"w|weights?|x|p|param|theta|var", word) and more:
-            return ["nested", "lists", "dicts"] if function else ["arrays", "dicts", "lists"]
-        if names.matches(r"params?|parameters?|weights|w|theta|variables|vars", word):
-            several = ["dicts", "d-dicts", "lists", "nested"]
-            return several if more else ["parameters", "layers", "pairs", "parameter"]
-    return ["parameters", "layers", "model", "dicts"]
+    if candidate.form == "function":
+        return ["nested", *(w for w in meant(candidate.methods["forward"]) if w != "arrays")]
+    step = names.method_of(("step", *names.UPDATE), candidate.methods)
+    return meant([*candidate.methods.get("__init__", ()), *candidate.methods[step]])
+
+
+def meant(signature: Sequence[Parameter]) -> list[str]:
+    """By the first argument that WAYS knows."""
+    words = [p.name for p in signature if p.required]
+    more = any_of(GRADIENTS, words)
+    found = ((beside if more else alone) for w in words for p, alone, beside in WAYS if names.matches(p, w))
+    return next((m for m in found if m), ["parameters", "layers", "model", "dicts"])

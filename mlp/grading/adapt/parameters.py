@@ -46,18 +46,20 @@ def kind(path: Path) -> str | None:
     words = [str(p) for p in path if isinstance(p, str)]
     if not words:
         return None
-    last = words[-1]
-    if len(words) > 1 and re.fullmatch(HOLDERS, last.lower()):
-        return kind(tuple(words[:-1]))
-    if len(words) > 1 and re.fullmatch(r"_?(d|g|grad|grads|gradient|diff|dx|derivative)", last.lower()):
-        before = names.kind_of_array(words[-2])
+    *outer, last = words
+    if outer and re.fullmatch(HOLDERS, last.lower()):
+        return kind(tuple(outer))
+    if outer and re.fullmatch(r"_?(d|g|grad|grads|gradient|diff|dx|derivative)", last.lower()):
+        before = names.kind_of_array(outer[-1])
         return f"{before}-gradient" if before in ("weight", "bias") else "gradient"
-    found = names.kind_of_array(last)
-    if found in ("weight", "bias") and any(re.search(r"grad|^d$|diff|delta", w.lower()) for w in words[:-1]):
+    return inside(outer, names.kind_of_array(last))
+
+
+def inside(outer: list[str], found: str | None) -> str | None:
+    """A weight in something called grads is a gradient; anything in something called velocities is one."""
+    if found in ("weight", "bias") and any(re.search(r"grad|^d$|diff|delta", w.lower()) for w in outer):
         return f"{found}-gradient"
-    if any(re.search(r"veloc|moment|^v$|cache", w.lower()) for w in words[:-1]):
-        return "velocity"
-    return found
+    return "velocity" if any(re.search(r"veloc|moment|^v$|cache", w.lower()) for w in outer) else found
 
 
 def arrays(leaves: Mapping[Path, Any]) -> dict[Path, Array]:
@@ -77,52 +79,43 @@ def find(leaves: Mapping[Path, Any], shapes: Iterable[tuple[int, ...]], wanted: 
     return sorted([p for p in fitting if rank(p) < 3], key=rank) or []
 
 
-def gradient_of(
-    slot: Slot, wanted: str, before: Mapping[Path, Any], after: Mapping[Path, Any], taken: set[Path]
-) -> Path | None:
-    """The array that backward left for a parameter: a sibling, one with a telling name, or one that changed."""
-    if re.fullmatch(HOLDERS, str(slot.path[-1]).lower()) and len(slot.path) > 1:
-        for path in after:
-            if (
-                path[:-1] == slot.path[:-1]
-                and path != slot.path
-                and kind(path) in (f"{wanted}-gradient", "gradient")
-            ):
-                return path
-    found = arrays(after)
-    shape = found[slot.path].shape if slot.path in found else slot.shape
-    scalars = {p: v for p, v in after.items() if p not in found and isinstance(v, np.ndarray | float)}
-    telling = [p for p in [*found, *scalars] if kind(p) == f"{wanted}-gradient" and p not in taken]
-    if telling:
-        same = [p for p in telling if p in found and found[p].size == np.prod(shape)]
-        moved = [p for p in same or telling if changed(p, before, after)]
-        return (moved or same or telling)[0]
-    fitting = [p for p, a in found.items() if a.shape in (shape, shape[::-1]) and p != slot.path and p not in taken]
-    moved = [p for p in fitting if changed(p, before, after) and kind(p) not in ("weight", "bias", "velocity")]
-    return moved[0] if moved else None
-
-
-def changed(path: Path, before: Mapping[Path, Any], after: Mapping[Path, Any]) -> bool:
-    """Is the array new, or another one than before?"""
-    old, new = as_array(before.get(path)), as_array(after.get(path))
-    if old is None or new is None:
-        return new is not None
-    return old.shape != new.shape or not np.array_equal(old, new, equal_nan=True)
-
-
 def settled_shape(value: Array, like: tuple[int, ...], remarks: list[str], what: str) -> Array:
     """The bias gradient as a vector if it differs from the bias by an axis of length 1 only; that is a remark."""
     if value.shape == like:
         return value.reshape(-1) if value.ndim == 2 and 1 in value.shape else value
-    if (
-        value.ndim != len(like)
-        and value.size == np.prod(like)
-        and [n for n in value.shape if n > 1] == [n for n in like if n > 1]
-    ):
+    if value.ndim != len(like) and without_ones(value.shape) == without_ones(like):
         remark = f"the {what} has shape {value.shape}, the {what.split()[0]} {like}"
         if remark not in remarks:
             remarks.append(remark)
         return value.reshape(-1)
-    if value.ndim == 2 and value.shape[::-1] == like and value.shape != like:
+    if value.ndim == 2 and value.shape[::-1] == like:
         return value.reshape(1, *value.shape)  # a row where a column belongs
     return value
+
+
+def without_ones(shape: tuple[int, ...]) -> list[int]:
+    """The axes that count."""
+    return [n for n in shape if n > 1]
+
+
+def kept_rate(leaves: Mapping[Path, Any]) -> float | None:
+    """The learning rate that an object keeps for steps of its own."""
+    for path, value in leaves.items():
+        if names.matches(names.RATE, str(path[-1])) and isinstance(value, int | float) and value:
+            return float(value)
+    return None
+
+
+OVER_ALL = r"(running|moving|run|ema|pop\w*)_?"
+STATISTICS = (
+    rf"{OVER_ALL}(mean|mu|m|avg)|(mean|mu)_(running|moving)",
+    rf"{OVER_ALL}(var\w*|v|sigma2)|var\w*_(running|moving)",
+)
+
+
+def running_statistics(leaves: Mapping[Path, Any]) -> Array | None:
+    """Mean and variance over all calls, stacked, if a BatchNorm layer keeps them."""
+    found: list[Array] = []
+    for words in STATISTICS:
+        found += [a.reshape(-1) for p, a in arrays(leaves).items() if names.matches(words, str(p[-1]))][:1]
+    return np.stack(found) if len(found) == 2 and found[0].shape == found[1].shape else None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,26 +13,29 @@ import numpy as np
 
 from mlp.grading import names
 from mlp.grading.adapt.context import Adapted, dotted, first_example
-from mlp.grading.adapt.made_layer import ONE_BY_ONE
-from mlp.grading.adapt.parameters import Slot, arrays, changed, find, settled_shape
+from mlp.grading.adapt.found_layer import ONE_BY_ONE
+from mlp.grading.adapt.left_gradients import changed
+from mlp.grading.adapt.parameters import Slot, arrays, find, kept_rate, settled_shape
 from mlp.grading.adapt.remote import Array, Handle, Items, Path, as_array, as_tuple
-from mlp.grading.adapt.whole_arguments import ACTIVATIONS, CRITERION, RATE, Given, argument, constructors
+from mlp.grading.adapt.whole_arguments import (
+    ACTIVATIONS,
+    COST,
+    CRITERION,
+    RATE,
+    Given,
+    argument,
+    constructors,
+    usable,
+    wanted,
+)
 from mlp.grading.adapt.whole_gradients import assigned, from_leaves, listed
 from mlp.grading.adapt.whole_meaning import meant
-from mlp.grading.candidates import Parameter
 from mlp.grading.hypotheses.component import Case
 from mlp.grading.hypotheses.whole import HIDDEN, IN, OUT
 from mlp.grading.judge import Failing, Missing
 from mlp.grading.process import StudentError
 
 SHAPES = {"W1": (IN, HIDDEN), "b1": (HIDDEN,), "W2": (HIDDEN, OUT), "b2": (OUT,)}
-# Methods that give gradients or take a step, those that do nothing else first.
-STEPS = (
-    *names.BACKWARD, "compute_gradients", "loss_and_gradients", "loss_and_grad", "compute_loss_and_gradients",
-    "gradient_descent", "train_step", "train_batch", "train_on_batch", "update_mini_batch", "fit_batch",
-    "train_once", "step", "loss", "compute_loss", "cost", "fit", "train",
-)  # fmt: skip
-COST = r"(compute_?|calc\w*_?|get_?)?(loss|cost|cross_?entropy|mse)(_?function|_?fn)?"
 
 
 @dataclass
@@ -80,7 +84,7 @@ class Whole(Adapted):
     def settle(self) -> None:
         """Which functions and which loss are meant."""
         seen = [(c, self.observe(c)) for c in self.component.draw(np.random.default_rng(1))[:2]]
-        self.component = meant(self.component, seen, self.candidate.source.text)
+        self.component = meant(self.component, seen, self.candidate.source.text, self.context.text)
         self.convention |= {"calls": ", ".join(w for w in (self.forward_name, self.step_name) if w)}
         if self.columns:
             self.convention["examples"] = self.convention.get("examples", "columns: arrays are (features, N)")
@@ -156,44 +160,34 @@ class Whole(Adapted):
         """What forward gives, and the loss if there is a method for it."""
         values: dict[str, Array] = {}
         if self.forward_name:
-            result = self.guard(
-                "forward", lambda: self.call(network, self.forward_name, given, first=given.x).value
-            )
-            parts = as_tuple(result) or [result]
+            call = self.guard("forward", lambda: self.call(network, self.forward_name, given, first=given.x))
+            parts = as_tuple(call.value) or [call.value]
             given.out, given.cache = parts[0], parts[1] if len(parts) > 1 else None
             y = as_array(parts[0])
             y = y.T if y is not None and self.columns else y
-            if y is not None and y.shape == case.t.shape:
-                values["y"] = y
+            values |= {"y": y} if y is not None and y.shape == case.t.shape else {}
         cost = next((m for m in self.candidate.methods if names.matches(COST, m) and m != self.step_name), "")
         if cost:
-            try:
-                value = as_array(self.call(network, cost, given).value)
-            except (StudentError, Missing):
-                value = None
-            if value is not None and value.size == 1 and np.isfinite(value).all():
-                values["value"] = value.reshape(())
+            with contextlib.suppress(StudentError, Missing):
+                values |= one_number(self.call(network, cost, given).value)
         return values
 
     def gradients(self, network: Handle, given: Given, case: Case, values: dict[str, Array]) -> dict[str, Array]:
-        """Of all parameters."""
+        """Of all parameters; the value too, if it is returned beside them."""
         before = self.remote.leaves(network)
         result = self.guard("backward", lambda: self.call(network, self.step_name, given).value, values)
         after = self.remote.leaves(network)
         parts = as_tuple(result) or [result]
-        first = as_array(parts[0])
-        if "value" not in values and first is not None and first.size == 1 and len(parts) > 1:
-            values["value"] = first.reshape(())
+        own = {s.path for s in self.slots.values()}
         found = self.moved(before, after)
         if not found:
-            own = {s.path for s in self.slots.values()}
-            returned = assigned(self.slots, listed(result))
-            found = returned or assigned(self.slots, from_leaves(before, after, own))
+            found = assigned(self.slots, listed(result)) or assigned(self.slots, from_leaves(before, after, own))
             given.grads = next((p for p in parts if isinstance(p, Items)), None)
             found = self.stepped(network, given, after) or found
         if not found:
             raise Missing("dW1", f"{self.step_name} gives no gradients that could be found", values)
-        return {"d" + name: self.inward(name, value, case) for name, value in found.items()}
+        beside = one_number(parts[0]) if len(parts) > 1 and "value" not in values else {}
+        return beside | {"d" + name: self.inward(name, value, case) for name, value in found.items()}
 
     def stepped(self, network: Handle, given: Given, before: Mapping[Path, Any]) -> dict[str, Array]:
         """What the network's own update does with its gradients, if it has one."""
@@ -210,8 +204,7 @@ class Whole(Adapted):
         """The gradients behind a step of the parameters."""
         if self.candidate.form == "model" or not any(changed(s.path, before, after) for s in self.slots.values()):
             return {}
-        kept = [v for p, v in before.items() if names.matches(names.RATE, str(p[-1])) and isinstance(v, float)]
-        rate = kept[0] if kept and kept[0] else RATE
+        rate = kept_rate(before) or RATE
         steps = {name: (as_array(before[s.path]), as_array(after.get(s.path))) for name, s in self.slots.items()}
         return {
             name: (old - new) / rate for name, (old, new) in steps.items() if old is not None and new is not None
@@ -236,17 +229,8 @@ class Whole(Adapted):
         )
 
 
-def usable(methods: Mapping[str, Sequence[Parameter]]) -> list[str]:
-    """Methods that may give gradients, in the order of STEPS, that take a target or a batch."""
-    found = []
-    for usual in STEPS:
-        name = names.method_of([usual], methods)
-        words = [p.name for p in methods.get(name, ())]
-        if name and name not in found and any(names.matches(names.TARGET + r"|\w*batch|\w*data", w) for w in words):
-            found.append(name)
-    return found
-
-
-def wanted(parameter: Parameter) -> bool:
-    """An argument that must be given although it has a default: the target, one epoch, a whole batch."""
-    return names.matches(names.TARGET + r"|n?_?epochs|\w*iter\w*|batch_?size|" + names.RATE, parameter.name)
+def one_number(result: Any) -> dict[str, Array]:
+    """The value, if this is one."""
+    value = as_array(result)
+    finite = value is not None and value.size == 1 and bool(np.isfinite(value).all())
+    return {"value": value.reshape(())} if finite and value is not None else {}

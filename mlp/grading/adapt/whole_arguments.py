@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,14 @@ SIZE_WORDS = f"{HIDDEN_WORDS}|{names.SIZE_IN}|{OUT_WORDS}"
 INPUTS = r"x|inputs?|data|x_\w+|features|a0|batch_?x|x_?batch|images?"
 OUTPUTS = r"y_?hat|y_?pred\w*|out\w*|a_?[2l]|probs?|scores?|predictions?|pred\w*|z2|yhat|final\w*|result"
 REGULARISATION = r"reg\w*|lam\w*|l2\w*|weight_?decay|momentum|dropout\w*|decay"
+
+# Methods that give gradients or take a step, those that do nothing else first.
+STEPS = (
+    *names.BACKWARD, "compute_gradients", "loss_and_gradients", "loss_and_grad", "compute_loss_and_gradients",
+    "gradient_descent", "train_step", "train_batch", "train_on_batch", "update_mini_batch", "fit_batch",
+    "train_once", "step", "loss", "compute_loss", "cost", "fit", "train",
+)  # fmt: skip
+COST = r"(compute_?|calc\w*_?|get_?)?(loss|cost|cross_?entropy|mse)(_?function|_?fn)?"
 
 
 @dataclass
@@ -92,3 +100,19 @@ def size(name: str, lists: bool) -> Any:
         (OUT_WORDS, OUT), (r"\w*epochs|\w*iter\w*", 1), (r"batch_?size", 10**6),
     ]  # fmt: skip
     return next((value for pattern, value in table if names.matches(pattern, name)), None)
+
+
+def usable(methods: Mapping[str, Sequence[Parameter]]) -> list[str]:
+    """Methods that may give gradients, in the order of STEPS, that take a target or a batch."""
+    found = []
+    for usual in STEPS:
+        name = names.method_of([usual], methods)
+        words = [p.name for p in methods.get(name, ())]
+        if name and name not in found and any(names.matches(names.TARGET + r"|\w*batch|\w*data", w) for w in words):
+            found.append(name)
+    return found
+
+
+def wanted(parameter: Parameter) -> bool:
+    """An argument that must be given although it has a default: the target, one epoch, a whole batch."""
+    return names.matches(names.TARGET + r"|n?_?epochs|\w*iter\w*|batch_?size|" + names.RATE, parameter.name)

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from mlp.grading.adapt.parameters import Slot, arrays, changed, kind
+from mlp.grading.adapt.left_gradients import changed
+from mlp.grading.adapt.parameters import Slot, arrays, kind
 from mlp.grading.adapt.remote import Array, Items, Path, as_array
 
 

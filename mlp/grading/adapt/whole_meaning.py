@@ -14,14 +14,15 @@ from mlp.grading.hypotheses.component import Case, Component, agrees, with_varia
 Seen = Sequence[tuple[Case, Mapping[str, Array]]]
 
 
-def meant(component: Component, seen: Seen, text: str) -> Component:
+def meant(component: Component, seen: Seen, text: str, all_text: str) -> Component:
     """The component with the variant that fits best; with others too if the output fits none."""
-    hinted = [v for v in component.variants if hint(v, text)]
-    best = max(hinted or component.variants, key=lambda v: score(component, v, seen))
-    best = with_gain(component, best, seen)
-    open_forward = score(component, best, seen)[:2] == (0, 0)
-    others = [v for v in hinted if v.label != best.label] if open_forward else []
-    return replace(component, variants=[best, *others])
+    logarithm = re.search(r"log|entropy", all_text, re.IGNORECASE)
+    hinted = [v for v in component.variants if hint(v, text) and (logarithm or "entropy" not in v.loss)]
+    scores = {v.label: score(component, v, seen) for v in component.variants}
+    ordered = sorted(hinted or component.variants, key=lambda v: scores[v.label], reverse=True)
+    best = ordered[0]
+    alike = [v for v in ordered[1:] if scores[v.label][:2] == scores[best.label][:2]]
+    return replace(component, variants=[with_gain(component, v, seen) for v in (best, *alike)])
 
 
 def score(component: Component, v: Case, seen: Seen) -> tuple[int, ...]:
@@ -58,7 +59,8 @@ def with_gain(component: Component, variant: Case, seen: Seen) -> Case:
         return variant
 
     def right(gain: str) -> int:
-        return score(component, Case(**(vars(variant) | {"gain": GAINS[gain]})), seen)[2]
+        signed = [lambda n, k, s=sign: s * GAINS[gain](n, k) for sign in (1, -1)]  # an error may be negated besides
+        return max(score(component, Case(**(vars(variant) | {"gain": g})), seen)[2] for g in signed)
 
     best = max(GAINS, key=right)
     if best != "1":

@@ -18,7 +18,7 @@ from mlp.grading.hypotheses.component import (
 )
 from mlp.grading.hypotheses.elementwise import Function, common
 from mlp.grading.hypotheses.gelu import GELU, GELU_FORMS, gelu, gelu_slope
-from mlp.grading.hypotheses.rectifiers import LEAKY_RELU, RELU
+from mlp.grading.hypotheses.rectifiers import ELU, LEAKY_RELU, RELU
 from mlp.grading.hypotheses.squashing import SIGMOID, TANH, sigmoid
 
 
@@ -120,7 +120,7 @@ ACTIVATIONS = [
     activation("GeLU", gelu, gelu_slope, GELU, GELU_FORMS),
     activation("SiLU", lambda x, v: x * sigmoid(x), lambda x, v: sigmoid(x) + x * sigmoid(x) * sigmoid(-x)),
     activation("ELU", lambda x, v: np.where(x > 0, x, v.alpha * np.expm1(np.minimum(x, 0))),
-               lambda x, v: np.where(x > 0, 1.0, v.alpha * np.exp(np.minimum(x, 0))),
+               lambda x, v: np.where(x > 0, 1.0, v.alpha * np.exp(np.minimum(x, 0))), ELU,
                variants=[Case(label=f"alpha {a:g}", alpha=a, kink=a) for a in (1.0, 0.1, 0.5, 0.2, 0.01, 0.3)]),
     activation("SELU", lambda x, v: SELU_SCALE * np.where(x > 0, x, SELU_ALPHA * np.expm1(np.minimum(x, 0))),
                lambda x, v: SELU_SCALE * np.where(x > 0, 1.0, SELU_ALPHA * np.exp(np.minimum(x, 0)))),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
 import numpy as np
 
 from mlp.grading.hypotheses.component import Array, Case, Component, Values, fresh, scenarios
@@ -29,9 +33,25 @@ def back(c: Case, g: Array | None = None) -> Array:
     return np.asarray((h - h.mean(0) - z * (h * z).mean(0)) / spread(c))
 
 
+def running(c: Case, share: float | None = None) -> Array:
+    """Mean and variance that every call moves towards its batch's: (1 - share) old + share new."""
+    share = c.v.share if share is None else share
+    old = np.stack([np.zeros(c.x.shape[1]), np.full(c.x.shape[1], c.v.start)])
+    for x in [c.first.x, c.x] if c.kind == "again" else [c.x]:
+        old = old + share * (np.stack([x.mean(0), x.var(0, ddof=c.v.ddof)]) - old)
+    return old
+
+
+def evaluated(c: Case, statistics: Array | None = None) -> Array:
+    """γ (x - μ)/√(σ² + ε) + β with the running statistics."""
+    mean, variance = running(c) if statistics is None else statistics
+    return np.asarray(c.gamma * (c.x - mean) / np.sqrt(variance + c.v.eps) + c.beta)
+
+
 def truth(c: Case) -> Values:
-    """Right outputs of training."""
-    return {"y": output(c), "dx": back(c), "dgamma": (c.g * standardised(c)).sum(0), "dbeta": c.g.sum(0)}
+    """Right outputs of training, the running statistics after it, and the output of evaluation with these."""
+    values = {"y": output(c), "dx": back(c), "dgamma": (c.g * standardised(c)).sum(0), "dbeta": c.g.sum(0)}
+    return values | {"running": running(c), "evaluated": evaluated(c)}
 
 
 def draw(rng: np.random.Generator) -> list[Case]:
@@ -45,6 +65,49 @@ def draw(rng: np.random.Generator) -> list[Case]:
     return [case(6), case(9), case(4), case(6, size=0.05), *scenarios(lambda: case(6), rng)]
 
 
+def deviations(c: Case) -> Array:
+    """The running mean, and an average of deviations."""
+    old = np.full(c.x.shape[1], c.v.start)
+    for x in [c.first.x, c.x] if c.kind == "again" else [c.x]:
+        old = old + c.v.share * (x.std(0) - old)
+    return np.stack([running(c)[0], old])
+
+
+EPSILONS = (1e-8, 1e-5, 1e-3, 1e-6, 1e-7, 1e-9, 1e-10, 1e-12, 1e-4, 0.0)
+
+
+def meanings(
+    epsilons: Iterable[float] = EPSILONS,
+    shares: Iterable[float] = (0.1,),
+    start: float = 1.0,
+    ddofs: Iterable[int] = (0,),
+) -> list[Case]:
+    """What may be meant: ε, the share of the new statistics, their first variance, biased or not."""
+
+    def words(e: float, s: float, d: int) -> str:
+        return f"ε = {e:g}" + ", unbiased running variance" * d + f", share of the new {s:g}" * (s != 0.1)
+
+    return [
+        Case(label=words(e, s, d), eps=e, share=s, ddof=d, start=start)
+        for s in shares
+        for d in ddofs
+        for e in epsilons
+    ]
+
+
+def fitted(component: Component, numbers: Mapping[str, float], start: float | None) -> Component:
+    """With ε and momentum as a submission keeps them; ``start``, its first running variance, if it has one."""
+    own = [value for name, value in numbers.items() if "eps" in name.lower()] or EPSILONS
+    if start is None:
+        return replace(component, variants=meanings(own))
+    words = [
+        v for name, v in numbers.items() if re.search("alpha|mom|decay|rho|beta|gamma", name.lower()) and 0 < v < 1
+    ]
+    shares = [s for v in words or (0.1, 0.01) for s in (v, 1 - v)]
+    return replace(component, variants=meanings(own, shares, start, (0, 1)))
+
+
+HISTORY = "What share of the old statistics is kept, and what share of the batch's comes in?"
 AXIS = "Over which axis are mean and variance taken?"
 DEPENDS = "Mean and variance depend on x too: which terms do they give?"
 BATCHNORM = Component("BatchNorm", draw, truth, [
@@ -113,7 +176,32 @@ BATCHNORM = Component("BatchNorm", draw, truth, [
       dbeta=lambda c: c.g.sum(0) * c.gamma),
     H("shift-gradient-wrong-axis", "the gradient of β is summed over the features", AXIS,
       dbeta=lambda c: c.g.sum(1)),
+    H("running-without-history", "the running statistics are those of the last batch", HISTORY,
+      running=lambda c: running(c, 1.0), evaluated=lambda c: evaluated(c, running(c, 1.0))),
+    H("running-not-updated", "the running statistics never change", HISTORY,
+      running=lambda c: running(c, 0.0), evaluated=lambda c: evaluated(c, running(c, 0.0))),
+    H("running-deviation", "the deviation stands where the variance belongs in the running statistics", HISTORY,
+      running=deviations, evaluated=lambda c: evaluated(c, deviations(c))),
+    H("running-mean-roles-exchanged", "the shares of old and new are exchanged in the running mean", HISTORY,
+      running=lambda c: np.stack([running(c, 1 - c.v.share)[0], running(c)[1]]),
+      evaluated=lambda c: evaluated(c, np.stack([running(c, 1 - c.v.share)[0], running(c)[1]]))),
+    H("running-variance-roles-exchanged", "the shares of old and new are exchanged in the running variance",
+      HISTORY,
+      running=lambda c: np.stack([running(c)[0], running(c, 1 - c.v.share)[1]]),
+      evaluated=lambda c: evaluated(c, np.stack([running(c)[0], running(c, 1 - c.v.share)[1]]))),
+    H("running-variance-not-updated", "the running variance never changes", HISTORY,
+      running=lambda c: np.stack([running(c)[0], running(c, 0.0)[1]]),
+      evaluated=lambda c: evaluated(c, np.stack([running(c)[0], running(c, 0.0)[1]]))),
+    H("running-mean-not-updated", "the running mean never changes", HISTORY,
+      running=lambda c: np.stack([running(c, 0.0)[0], running(c)[1]]),
+      evaluated=lambda c: evaluated(c, np.stack([running(c, 0.0)[0], running(c)[1]]))),
+    H("evaluation-with-batch", "evaluation uses the batch's own mean and variance", "What is known at test time?",
+      evaluated=output),
+    H("evaluation-variance-for-deviation", "in evaluation the variance stands where its square root belongs",
+      "Compare with the definition.",
+      evaluated=lambda c: c.gamma * (c.x - running(c)[0]) / (running(c)[1] + c.v.eps) + c.beta),
+    H("evaluation-without-scale", "γ and β are missing in evaluation", "Compare with the definition.",
+      evaluated=lambda c: (c.x - running(c)[0]) / np.sqrt(running(c)[1] + c.v.eps)),
     H("cache-of-first-call", "backward still uses what the first call cached", "When is the cache written?",
       dx=lambda c: back(c.first, c.g)),
-], [Case(label=f"ε = {e:g}", eps=e) for e in (1e-8, 1e-5, 1e-3, 1e-6, 1e-7, 1e-9, 1e-10, 1e-12, 1e-4,
-  0.0)])  # fmt: skip
+], meanings())  # fmt: skip

@@ -25,7 +25,12 @@ class Inapplicable(Exception):
     """Raised by a formula that makes no sense for this case, such as a term that the variant does not have."""
 
 
-FORWARD = {"y", "value", "running"}  # what a forward gives; "path" is an update's; all others are gradients
+FORWARD = {
+    "y",
+    "value",
+    "running",
+    "evaluated",
+}  # what a forward gives; "path" is an update's; all others are gradients
 
 
 @dataclass(frozen=True)

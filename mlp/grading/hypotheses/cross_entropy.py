@@ -152,6 +152,8 @@ OF_SCORES: list[Hypothesis] = [
       dx=lambda c: f(c) * p(c)),
     H("gradient-target-missing-lacks-1/N", "the target is not subtracted, and 1/N is missing: the gradient is p",
       "How does the target enter?", dx=p),
+    H("gradient-target-entry-minus-one", "the target's entry is set to -1 instead of p - 1", "= or -=?",
+      dx=lambda c: f(c) * (p(c) * (1 - c.t) - c.t)),
     H("gradient-softmax-missing", "the softmax is missing: the gradient is x - t", SOFT,
       dx=lambda c: f(c) * (c.x - c.t)),
     H("gradient-softmax-missing-lacks-1/N", "softmax and 1/N are missing: the gradient is x - t", SOFT,

@@ -136,6 +136,9 @@ BIAS = [
       db=lambda c: c.g.sum(0) / c.g.shape[1]),
 ]  # fmt: skip
 INPUT = [
+    H("input-gradient-of-updated-weight", "the weight is changed before the input gradient is computed with it",
+      "In which order are gradients computed and parameters changed?",
+      dx=lambda c: c.g @ (c.W - getattr(c, "rate", np.nan) * c.x.T @ c.g).T),
     H("input-gradient-weight-not-transposed", "the upstream gradient is multiplied by W instead of its transpose",
       "Write the shapes beside the product.", dx=lambda c: c.g @ c.W),
     H("input-gradient-upstream-only", "the weight is missing from the input gradient",

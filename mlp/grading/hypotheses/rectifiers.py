@@ -78,3 +78,21 @@ LEAKY_RELU = [
     H("output-minus-slope", "the slope on the negative side has the wrong sign", "Look at the signs.",
       y=lambda c: np.where(c.x > 0, c.x, -c.v.slope * c.x)),
 ]  # fmt: skip
+ELU = [
+    H("mask-of-upstream", "the sign of the upstream gradient decides, not that of the input", MASK,
+      dx=lambda c: c.g * np.where(c.g > 0, 1, c.v.alpha * np.exp(np.minimum(c.x, 0)))),
+    H("slope-is-output", "on the negative side the output stands where the slope belongs",
+      "What is the derivative of the exponential?",
+      dx=lambda c: c.g * np.where(c.x > 0, 1, c.v.alpha * np.expm1(np.minimum(c.x, 0)))),
+    H("slope-zero", "the slope on the negative side is 0", "What is the slope on the negative side?",
+      dx=lambda c: c.g * (c.x > 0)),
+    H("slope-minus", "the slope on the negative side has the wrong sign", "Look at the signs.",
+      dx=lambda c: c.g * np.where(c.x > 0, 1, -c.v.alpha * np.exp(np.minimum(c.x, 0)))),
+    H("slope-without-upstream", "on the negative side the upstream gradient is missing",
+      "Chain rule: which two factors?",
+      dx=lambda c: np.where(c.x > 0, c.g, c.v.alpha * np.exp(np.minimum(c.x, 0)))),
+    H("output-without-one", "the 1 is not subtracted on the negative side", "Is the function continuous at 0?",
+      y=lambda c: np.where(c.x > 0, c.x, c.v.alpha * np.exp(np.minimum(c.x, 0)))),
+    H("output-relu", "negative inputs become 0", "What is the output on the negative side?",
+      y=lambda c: np.maximum(c.x, 0)),
+]  # fmt: skip

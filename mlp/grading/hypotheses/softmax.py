@@ -148,6 +148,7 @@ SOFTMAX = Component("Softmax", draw, truth, [
       dx=lambda c: p(c) * (c.g - (c.g * p(c) ** 2).sum(1, keepdims=True))),
     H("upstream-missing", "the upstream gradient is missing: p (1 - p)", "Chain rule: which factors?",
       dx=lambda c: p(c) * (1 - p(c))),
+    H("sum-not-multiplied", "the sum of g p is not multiplied by p", JACOBIAN, dx=lambda c: c.g * p(c) - dot(c)),
     H("upstream-only", "the upstream gradient is returned as it came", "Chain rule: which factors?",
       dx=lambda c: c.g),
     H("probabilities-minus-upstream", "p - g is returned, as if g were the target of a cross-entropy",

@@ -189,7 +189,8 @@ def rules(key: str) -> list[tuple[str, str, Callable[[Case], Array]]]:
         return [*found, ("transposed", "is transposed", lambda c: own(c).T)]
     return [
         *found, ("not-summed", "is not summed over the batch", d),
-        ("total", "is summed over everything", lambda c: np.asarray(d(c).sum())),
+        ("total", "is summed over everything", lambda c: d(c).sum() + 0 * d(c)[0]),
+        ("scalar", "is one number, summed over everything", lambda c: np.asarray(d(c).sum())),
         ("wrong-axis", "is summed over the wrong axis", lambda c: d(c).sum(1)),
         ("first-example", "is that of the first example", lambda c: d(c)[0]),
     ]  # fmt: skip

@@ -38,6 +38,41 @@ from mlp.grading.hypotheses.whole import (
 )
 
 
+def both_deltas(c: Case, slope_of: Callable[[Array, Callable[[Array], Array]], Array]) -> dict[str, Array]:
+    """Both deltas of a squared error with another derivative of the activations."""
+    g = FUNCTIONS[c.v.hidden][1]
+    d2 = 2 * error(c) * slope_of(z2(c), g)
+    return {"d2": d2, "d1": d2 @ c.W2.T * slope_of(z1(c), g)}
+
+
+def without_biases(output: str) -> Callable[[Case], Array]:
+    """The gradient of a network without biases."""
+    return lambda c: gradients(with_(c, b1=0 * c.b1, b2=0 * c.b2))[output]
+
+
+def act(c: Case, z: Array) -> Array:
+    """f."""
+    return FUNCTIONS[c.v.hidden][0](z)
+
+
+def with_(c: Case, **changes: object) -> Case:
+    """The case with other arrays."""
+    return Case(**(vars(c) | changes))
+
+
+def over(c: Case, axis: int | None) -> Array:
+    """exp(z - row's maximum) divided by its sum along another axis."""
+    e = np.exp(z2(c) - z2(c).max(1, keepdims=True))
+    return np.asarray(e / e.sum(axis=axis, keepdims=True))
+
+
+def scaled_target(c: Case) -> Array:
+    """What subtracting the target contributes to δ₂."""
+    no_target = with_(c, t=0 * c.t)
+    no_target.v = c.v
+    return delta(no_target) - delta(c)
+
+
 def with_constant(eps: float) -> Hypothesis:
     """The loss with log(p + eps): a remark."""
     name = f"log(p + {eps:.0e}) caps the value, and the gradient does not know it"
@@ -117,6 +152,12 @@ BACKWARD: list[Hypothesis] = [
             lambda c: {"d1": delta(c) @ c.W2.T * own_formula(c, z1(c))}, *FIRST),
     mistake("hidden-slope-of-output", "the derivative of the hidden activation is taken at its output", B,
             lambda c: {"d1": delta(c) @ c.W2.T * FUNCTIONS[c.v.hidden][1](hidden(c))}, *FIRST),
+    mistake("slopes-of-outputs", "the derivatives of both activations are taken at their outputs", B,
+            lambda c: both_deltas(c, lambda z, g: g(FUNCTIONS[c.v.hidden][0](z)))),
+    mistake("slopes-formula-of-input", "the formula a (1 - a) is applied to z in both layers", B,
+            lambda c: both_deltas(c, lambda z, g: own_formula(c, z))),
+    Hypothesis("biases-missing-in-backward", "backward computes the layers again, without the biases", F,
+               {k: without_biases(k) for k in ("dW1", "db1", "dW2", "db2")}),
     mistake("hidden-slope-squared", "the derivative of the hidden activation enters twice", B,
             lambda c: {"d1": delta(c) @ c.W2.T * slope(c) ** 2}, *FIRST),
     mistake("hidden-slope-inverted", "the mask of the hidden layer is inverted", B,
@@ -170,29 +211,6 @@ BACKWARD: list[Hypothesis] = [
             lambda c: {"d2": 0 * delta(c)}, *SECOND),
     *summed(),
 ]  # fmt: skip
-
-
-def act(c: Case, z: Array) -> Array:
-    """f."""
-    return FUNCTIONS[c.v.hidden][0](z)
-
-
-def with_(c: Case, **changes: object) -> Case:
-    """The case with other arrays."""
-    return Case(**(vars(c) | changes))
-
-
-def over(c: Case, axis: int | None) -> Array:
-    """exp(z - row's maximum) divided by its sum along another axis."""
-    e = np.exp(z2(c) - z2(c).max(1, keepdims=True))
-    return np.asarray(e / e.sum(axis=axis, keepdims=True))
-
-
-def scaled_target(c: Case) -> Array:
-    """What subtracting the target contributes to δ₂."""
-    no_target = with_(c, t=0 * c.t)
-    no_target.v = c.v
-    return delta(no_target) - delta(c)
 
 
 WHOLE = Component("Network", draw, truth, [*FORWARD, *BACKWARD], list(variants()))
