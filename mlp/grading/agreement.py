@@ -44,18 +44,23 @@ def agree_on_softmax(graded: Sequence[Graded], definitions: Definitions) -> None
     """A loss of probabilities may have the gradient p - t, if no layer adds the softmax's derivative."""
     layers = [g for g in graded if g.component == "Softmax"]
     applied = bool(layers) or "softmax" in map(str.lower, definitions.functions)
-    possible = [g for g in graded if is_probabilistic(g)] if applied and not adds_derivative(layers) else []
-    fused = [g for g in possible if take_if_better(g, FUSED)]
+    if not applied or adds_derivative(layers):
+        return
+    fused = [g for g in graded if is_probabilistic(g) and take_if_better(g, FUSED)]
     for g in fused:
         g.convention["gradient"] = "of the scores: the softmax's derivative is in the loss's"
-    for g in layers if fused else ():
-        if mistake_of(g) == "upstream-only":
-            g.judgement = Judgement("passed", variant=g.judgement.variant)
+    for g in filter(hands_through, layers if fused else ()):
+        g.judgement = Judgement("passed", variant=g.judgement.variant)
+
+
+def hands_through(g: Graded) -> bool:
+    """Is this a softmax whose backward returns the upstream gradient as it came?"""
+    return mistake_of(g) == "upstream-only"
 
 
 def adds_derivative(layers: Sequence[Graded]) -> bool:
     """Has one of the softmax layers a derivative of its own?"""
-    return any(g.judgement.side != "forward" and mistake_of(g) != "upstream-only" for g in layers)
+    return any(g.judgement.side != "forward" and not hands_through(g) for g in layers)
 
 
 def is_probabilistic(g: Graded) -> bool:
