@@ -235,7 +235,8 @@ class TestCommand:
         )
         if "--submission" not in listed.stdout:
             command[3:3] = ["-p", "mlp_pytest"]
-        environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+        root = Path(__file__).parents[2]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(root), str(root / "scripts")])}
         run = subprocess.run(
             [*command, "-p", "no:cacheprovider"], capture_output=True, text=True, cwd=tmp_path, env=environment
         )
