@@ -93,10 +93,10 @@ for ax, (name, make) in zip(axes.flat, walkers.items(), strict=True):
 # %% [markdown]
 # *What it shows.* Gradient descent zigzags across the ravine: across it the rate is nearly too high, along it far
 # too low. Momentum adds up what all steps have in common, which is the way along the ravine, and what alternates
-# cancels. The red ones divide by the size of each coordinate's gradients: both coordinates move alike, and the
+# cancels. The orange ones divide by the size of each coordinate's gradients: both coordinates move alike, and the
 # ravine looks round to them.
 #
-# **Is that a fair ravine?** Its walls run along the axes of the weights, and the red ones scale *each axis by
+# **Is that a fair ravine?** Its walls run along the axes of the weights, and the orange ones scale *each axis by
 # itself*. Let us turn it by 45 degrees.
 
 # %%
