@@ -294,7 +294,7 @@ for ranks, colour in ((2, BLUE), (8, GREEN), (64, VERMILION)):
     right.loglog(sizes, work / ranks / (2 * P * (ranks - 1) / ranks), "o-", color=colour, label=f"{ranks} ranks")
 right.axhline(100, color="grey", linestyle=":", label="if a number sent costs as much as 100 operations")
 right.set(xlabel="images in a batch", ylabel="operations for each number sent")
-right.legend(frameon=False)
+right.legend(frameon=False, loc="lower right", fontsize=8)
 assert np.isclose((work / (2 * P))[-1] / (work / (2 * P))[0], 16384)
 
 # %% [markdown]
