@@ -9,8 +9,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from browsing import needs_a_browser, running_browser
 from docs_site.equations import is_equation, tex, typeset
-from docs_site.frame import Page, index
+from docs_site.frame import Page, index, write_pages
 from docs_site.lessons import lesson
 from docs_site.links import broken_links
 from docs_site.reference import docstring, find_names, modules, room_page
@@ -207,6 +208,31 @@ class TestLinks:
 def test_the_search_knows_places():
     page = Page("docs/x.html", "X", "", "Guides", [("Title", "part", 'a\n "b"')])
     assert index([page]) == 'const INDEX = [["Title", "Guides: X", "docs/x.html#part", "a \\"b\\""]];\n'
+
+
+@needs_a_browser
+def test_the_search_finds_in_a_browser(tmp_path):
+    pages = [
+        Page("index.html", "First", "<h1>First</h1>", "Guides", [("First", "", "a word about gradients")]),
+        Page(
+            "deep/down.html", "Gradients", '<h1 id="g">Gradients</h1>', "Guides", [("Gradients", "g", "& <b>more")]
+        ),
+    ]
+    write_pages(pages, {"Guides": pages}, tmp_path)
+    assert list(broken_links(tmp_path)) == []
+    with running_browser() as browser:
+        page = browser.new_page()
+        page.goto((tmp_path / "index.html").as_uri())
+        page.keyboard.press("/")
+        page.keyboard.type("gradients")
+        links = page.locator("#found a")
+        assert links.all_text_contents() == ["GradientsGuides: Gradients", "FirstGuides: First"]
+        links.first.click()
+        page.wait_for_url("**/deep/down.html#g")
+        page.fill("#search", "nonsense")
+        assert page.locator("#found").text_content() == "Nothing found."
+        page.fill("#search", "more <b>")
+        assert page.locator("#found a").count() == 1
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def _improve(made: str) -> str:
     """What browsers want otherwise than the converter gives it: bold letters, and spaces around functions."""
     made = re.sub(r'<m([in]) mathvariant="bold">(\w)</m\1>', lambda found: f"<mn>{_bold(found[2])}</mn>", made)
     made = re.sub(r"<mo>(max|min)</mo>", r"<mi>\1</mi>", made)
-    made = re.sub(rf"<mi>({FUNCTION})</mi>(?=<m[is])", rf"<mi>\1</mi>{THIN}", made)
+    made = re.sub(rf"<mi>({FUNCTION})</mi>(?=<m[isnf])", rf"<mi>\1</mi>{THIN}", made)
     made = re.sub(rf"(</m(?:i|n|sub|sup|row)>)(?=<mi>(?:{FUNCTION})<)", rf"\1{THIN}", made)
     made = re.sub(r"<mo[^>]*>(?:\||&#x0007C;)</mo>", '<mo stretchy="false" lspace="0" rspace="0">|</mo>', made)
     return made.replace("<mo>&#x0002F;</mo>", '<mo lspace="0" rspace="0">/</mo>')

@@ -1,19 +1,15 @@
 """A stroke drawn in a real browser is recognised; nothing is asked from anywhere else."""
 
-import shutil
 import threading
 
 import pytest
+from browsing import needs_a_browser, running_browser
 
 from mlp.demo.choose import train_small
 from mlp.demo.reader import Reader
 from mlp.demo.server import open_server
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
-
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium: apt-get install chromium")
+pytestmark = needs_a_browser
 
 ONE = [[(150, 40), (140, 240)]]
 SEVEN = [[(80, 70), (200, 70), (130, 230)]]
@@ -22,7 +18,6 @@ ZERO = [[(140, 50), (90, 90), (85, 180), (140, 230), (195, 180), (190, 90), (140
 
 @pytest.fixture(scope="module")
 def server():
-    pytest.importorskip("playwright.sync_api", reason="no driver of a browser: pip install -e '.[browser]'")
     server = open_server(Reader(train_small()), "a test", 0)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
@@ -34,10 +29,8 @@ def server():
 
 @pytest.fixture(scope="module")
 def browser():
-    with pytest.importorskip("playwright.sync_api").sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=BROWSER, args=FLAGS, chromium_sandbox=False)
+    with running_browser() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -87,7 +80,8 @@ def test_a_finger_draws_too(page):
             const canvas = document.getElementById("drawing"), box = canvas.getBoundingClientRect();
             canvas.setPointerCapture = () => {};
             const send = (type, y) => canvas.dispatchEvent(new PointerEvent(type,
-                {clientX: box.left + 140, clientY: box.top + y, pointerId: 7, pointerType: "touch", button: 0}));
+                {clientX: box.left + 140, clientY: box.top + y, pointerId: 7, isPrimary: true,
+                 pointerType: "touch", button: 0}));
             send("pointerdown", 40);
             for (let y = 50; y < 240; y += 10) send("pointermove", y);
             send("pointerup", 240);
