@@ -17,7 +17,7 @@ from mlp import functional
 from mlp.diagnosis.activity import NeuronActivity
 
 THOROUGH = False  # True: more images and more epochs
-images, epochs = (60_000, 20) if THOROUGH else (10_000, 4)
+images, epochs = (30_000, 8) if THOROUGH else (10_000, 4)
 
 train, test = mlp.load_mnist()
 train, test = train[:images], test[:5000]

@@ -18,7 +18,7 @@ import mlp
 from mlp.studies.experiments import Experiment, experiment_table, run_all
 
 THOROUGH = False  # True: more images and more seeds
-images, seeds = (30_000, 3) if THOROUGH else (10_000, 1)
+images, seeds = (20_000, 3) if THOROUGH else (10_000, 1)
 
 everything, test = mlp.load_mnist()
 train, validation = everything[:images], everything[50_000:55_000]

@@ -88,7 +88,7 @@ assert always_off(gentle).mean() < 0.15
 # * **LeakyReLU** has a slope of 0.01 on the left, so the gradient is never exactly 0.
 # * **GeLU** is a ReLU with a round corner.
 #
-# First the learning rate, for two epochs. Then the rate of 1, which killed the ReLUs, for some epochs more.
+# First the learning rate. Then the rate of 1, which killed the ReLUs, for some epochs more.
 
 # %%
 rates = (0.1, 0.3, 1.0, 3.0)
@@ -117,8 +117,8 @@ for name in accuracy:
     axes[1].semilogx(rates, 100 * accuracy[name], "o-", color=colours[name])
 for name, curve in curves.items():
     axes[2].plot(range(1, 7), 100 * curve, "o-", color=colours[name], label=name)
-axes[0].set(xlabel="learning rate", ylabel="dead neurons (%)", ylim=(-5, 105), title="after two epochs")
-axes[1].set(xlabel="learning rate", ylabel="test accuracy (%)", ylim=(0, 100), title="after two epochs")
+axes[0].set(xlabel="learning rate", ylabel="dead neurons (%)", ylim=(-5, 105), title=f"after {epochs} epochs")
+axes[1].set(xlabel="learning rate", ylabel="test accuracy (%)", ylim=(0, 100), title=f"after {epochs} epochs")
 axes[2].set(xlabel="epoch", ylabel="test accuracy (%)", ylim=(0, 100), title="learning rate 1")
 axes[0].legend()
 axes[2].legend(fontsize=8)
