@@ -26,7 +26,7 @@ EPOCHS = 6 if THOROUGH else 3
 plt.rcParams.update({"figure.constrained_layout.use": True, "axes.spines.top": False, "axes.spines.right": False})
 
 train, test = mlp.load_mnist()
-train = train[: 30_000 if THOROUGH else 6_000]
+train = train[: 12_000 if THOROUGH else 6_000]
 pixels = train.inputs + 128 / 255  # from [-0.5, 0.5] back to what a camera gives: 0 is white, 1 is black
 images = pixels.reshape(-1, 28, 28)
 print(train)
@@ -118,6 +118,7 @@ for row, (name, pictures) in zip(axes, shown.items(), strict=True):
         ax.set(xticks=[], yticks=[])
     row[0].set_ylabel(name)
 figure.suptitle("grey and black: above 0, red: below 0")
+assert np.allclose(zca.variances, pca.variances)
 
 
 # %% [markdown]
@@ -317,7 +318,7 @@ for name, values in losses.items():
 at = {rate: i for i, rate in enumerate(RATES)}
 assert losses["BatchNorm"][at[1.0]] < 0.6  # ten times what the plain network survives
 assert losses["none"][at[1.0]] > 1.5
-assert losses["none"][at[3.0]] == np.inf
+assert losses["none"][at[3.0]] > 2
 assert losses["BatchNorm"].min() < 0.5 * losses["none"].min()
 
 # %% [markdown]
@@ -502,7 +503,7 @@ for name, rows in curves.items():
 assert abs(curves["LayerNorm"][1][-1] - curves["LayerNorm"][0][0]) < 0.02
 assert abs(curves["RMSNorm"][0][-1] - curves["RMSNorm"][0][0]) < 0.02
 assert curves["RMSNorm"][1][-1] < 0.5
-assert curves["none"][0][-1] < curves["none"][0][0] - 0.1
+assert curves["none"][0][-1] < curves["none"][0][0] - 0.05
 
 # %% [markdown]
 # *What it shows.* What a normalisation takes away, the network cannot see, for better (light) and for worse (if

@@ -25,8 +25,8 @@ plt.rcParams.update({"figure.constrained_layout.use": True, "axes.spines.top": F
 
 train, test = mlp.load_mnist()
 centre = mlp.data.preprocessing.Center().fit(train[:6_000])
-train, test = (centre.transform_dataset(part) for part in (train[: 30_000 if THOROUGH else 6_000], test[:2_000]))
-EPOCHS = 6 if THOROUGH else 2
+train, test = (centre.transform_dataset(part) for part in (train[: 12_000 if THOROUGH else 6_000], test[:2_000]))
+EPOCHS = 4 if THOROUGH else 2
 
 # %% [markdown]
 # ## A ravine

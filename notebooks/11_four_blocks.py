@@ -22,7 +22,7 @@ THOROUGH = False  # True: more data, more seeds
 
 plt.rcParams.update({"figure.constrained_layout.use": True, "axes.spines.top": False, "axes.spines.right": False})
 train, test = mlp.load_mnist()
-train = train[: 20_000 if THOROUGH else 4_000]
+train = train[: 12_000 if THOROUGH else 4_000]
 SEEDS = range(5 if THOROUGH else 2)
 
 # %% [markdown]
@@ -210,12 +210,12 @@ def draw_matrix(ax, shape, cut, title):
 
 
 figure, axes = plt.subplots(1, 5, figsize=(12, 3.6), width_ratios=(4, 8, 8, 4, 4))
+figure.suptitle("blue: rank 0, orange: rank 1, grey: both")
 draw_matrix(axes[0], (3, 4), None, "x")
 draw_matrix(axes[1], (4, 8), 1, "W₁, by columns")
 draw_matrix(axes[2], (3, 8), 1, "h = act(x W₁)")
 draw_matrix(axes[3], (8, 4), 0, "W₂, by rows")
 draw_matrix(axes[4], (3, 4), None, "y, after the sum")
-figure.suptitle("blue: rank 0, orange: rank 1, grey: both")
 
 # %% [markdown]
 # Now the library, in float64 and on real digits. Every rank runs the same function, with a `communicator` of its
@@ -362,6 +362,10 @@ for bias in (0.0, -5.0, -10.0):
     print(f"bias of the gates {bias:5.0f}: gradient of the values' weights {signal[bias]:.1e}")
 assert signal[-10.0] < 0.01 * signal[0.0]
 
+figure, ax = plt.subplots(figsize=(6, 2.6))
+ax.bar([f"gates at {bias:.0f}" for bias in signal], list(signal.values()), color=BLUE)
+ax.set(yscale="log", ylabel="size of the gradient", title="closed gates: what is left for the values' weights")
+
 # 2. Other libraries pack v and g into one matrix, in one order or the other.
 block = serial["GatedMlp"]
 weight, bias = block.packed_fc1("value_first")
@@ -395,10 +399,6 @@ except mlp.InputError as error:
 print(refused)
 assert "50" in refused
 assert "4" in refused
-
-figure, ax = plt.subplots(figsize=(6, 2.6))
-ax.bar([f"gates at {bias:.0f}" for bias in signal], list(signal.values()), color=BLUE)
-ax.set(yscale="log", ylabel="size of the gradient", title="closed gates: what is left for the values' weights")
 
 # %% [markdown]
 # ## Exercises

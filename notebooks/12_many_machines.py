@@ -174,9 +174,9 @@ figure, ax = plt.subplots(figsize=(6.5, 3))
 for p, colour in ((2, BLUE), (4, GREEN), (8, VERMILION)):
     measured = [simulate(one_f_one_b(p, m)).idle_share for m in MICROBATCHES]
     formula = [(p - 1) / (m + p - 1) for m in MICROBATCHES]
+    assert np.allclose(measured, formula)
     ax.plot(MICROBATCHES, measured, "o", color=colour, label=f"{p} stages, simulated")
     ax.plot(MICROBATCHES, formula, color=colour, linewidth=1)
-    assert np.allclose(measured, formula)
 ax.set(
     xscale="log",
     xlabel="microbatches m",
@@ -185,8 +185,8 @@ ax.set(
     xticklabels=MICROBATCHES,
     ylim=0,
 )
-ax.minorticks_off()
 ax.legend(frameon=False)
+ax.minorticks_off()
 
 # %% [markdown]
 # The simulation is only as good as its times. `pipeline.timeline()` has what really happened, here on two
@@ -196,7 +196,12 @@ ax.legend(frameon=False)
 
 # %%
 def one_step(communicator):
-    pipeline = Pipeline(make_network(), communicator, one_f_one_b(2, 4))
+    layers, width = [], 784
+    for _ in range(4):  # wide, so that passes take longer than messages
+        layers += [mlp.Linear(width, 512), mlp.ReLU()]
+        width = 512
+    network = mlp.Network(*layers, mlp.Linear(512, 10), rng=0)
+    pipeline = Pipeline(network, communicator, one_f_one_b(2, 4))
     for x, y in batches[:3]:  # the first steps warm up
         pipeline.training_step(x, y, mlp.CrossEntropyLoss())
     timeline = pipeline.timeline()  # all ranks ask for it together
