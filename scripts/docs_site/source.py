@@ -83,7 +83,7 @@ def _first_line(path: str) -> str:
     file = file / "__init__.py" if file.is_dir() else file
     if file.suffix != ".py" or not file.is_file():
         return ""
-    return (ast.get_docstring(parsed(file)) or "").partition("\n\n")[0].replace("\n", " ")
+    return (ast.get_docstring(parsed(file)) or "").partition("\n\n")[0].replace("\n", " ").replace("``", "")
 
 
 @cache
