@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 8. Optimizers and schedules
 #
-# **What you will see.** Nine optimizers walk down the same ravine, and you see their paths. Momentum turns out to
+# **What you will see.** Six optimizers walk down the same ravine, and you see their paths. Momentum turns out to
 # be a geometric sum, and you check it to the last digit. On real digits each optimizer finds its own scale of
 # learning rates, and at its own best rate the differences shrink. Then the rate changes with time: warm-up,
 # cosine and others, and what each is good for. Clipping saves a run from one bad batch. At the end you see why
@@ -122,7 +122,7 @@ assert ends["momentum", "straight"] < 0.1 * ends["gradient descent", "straight"]
 assert ends["AdaGrad", "turned"] > 10 * ends["AdaGrad", "straight"]
 
 # %% [markdown]
-# *What it shows.* Whoever only adds up gradients gives the same in every direction, to the last digit. Adaptive
+# *What it shows.* Whoever only adds up gradients gives the same in every direction, up to rounding. Adaptive
 # methods do not: on a diagonal ravine both coordinates have gradients of the same size, and there is nothing left
 # to even out. They help where single weights differ in scale, which is frequent in networks, and not for every
 # ravine.
@@ -427,7 +427,7 @@ assert outcome["Adam", 0.06, "30 steps"] < 0.9 * outcome["Adam", 0.06, "none"]
 
 # %% [markdown]
 # *What it shows.* Warm-up helps RMSProp, whose first steps are ten times too long, and Adam at a high rate. For
-# SGD with momentum, whose velocity starts at 0 and so warms up by itself, we see no gain here.
+# SGD with momentum, whose velocity starts at 0 and so warms up by itself, the picture is mixed here.
 #
 # ## Clipping
 #
@@ -551,9 +551,9 @@ assert max(shrunk["AdamW"]) < 1.1 * min(shrunk["AdamW"])
 
 # %% [markdown]
 # *What it shows.* On the left, Adam's weight falls at the same speed for both $\lambda$, a hundred times apart.
-# On the right you see the same in a network: Adam with L2 wipes out the weights of white and rare pixels and
-# hardly touches those of frequent ones, while AdamW shrinks all by the same factor. That is what "weight decay"
-# promises.
+# On the right you see the same in a network: Adam with L2 nearly wipes out the weights of white and rare pixels,
+# and shrinks those of frequent ones much less, while AdamW shrinks all by the same small factor. That is what
+# "weight decay" promises.
 #
 # ## Exercises
 #

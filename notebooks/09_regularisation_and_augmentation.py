@@ -135,6 +135,7 @@ remedies = {
     "max-norm": lambda seed: fit(seed=seed, constraint=MaxNorm(1.0)),
     "dropout": lambda seed: fit(seed=seed, layers=with_dropout),
     "dropout + L2": lambda seed: fit(seed=seed, layers=with_dropout, regularizer=L2(0.01)),
+    "dropout + max-norm": lambda seed: fit(seed=seed, layers=with_dropout, constraint=MaxNorm(1.0)),
     "early stopping": lambda seed: fit(seed=seed, callbacks=[mlp.EarlyStopping(patience=5)]),
     "bagging": bagged,
     **{name: lambda seed, a=a: fit(seed=seed, transform=a) for name, a in augmentations.items()},

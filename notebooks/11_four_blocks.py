@@ -339,6 +339,9 @@ assert np.allclose(wire[384, True], [5 * unit * s for s in share], rtol=0.01)  #
 assert np.allclose(held[True], [2 * unit / N for N in RANKS])
 
 # %% [markdown]
+# *What it shows.* Blue and black lie on each other: a wider hidden layer sends nothing more. Sequence parallelism
+# sends a quarter more, and what a rank holds between the blocks is divided by $N$.
+#
 # ## The risks of each block
 #
 # | block | risk | what happens |
