@@ -37,9 +37,9 @@ print(train)
 # Take two numbers of every image: how much ink is in its left half, and how much in its right half. Every image
 # is one point. Both numbers are positive, and they go together: a bold digit has much ink on both sides.
 #
-# The cloud is described by its mean $\mu$ and its covariance matrix $C = \frac{1}{n-1}\sum (x-\mu)(x-\mu)^\top =
-# V \operatorname{diag}(\lambda)\, V^\top$. The columns of $V$ are the axes of the cloud, and $\lambda_i$ is its
-# variance along axis $i$. Four maps make it simpler, step by step:
+# The cloud is described by its mean $\mu$ and its covariance matrix
+# $C = \frac{1}{n-1}\sum (x-\mu)(x-\mu)^\top = V \operatorname{diag}(\lambda)\, V^\top$. The columns of $V$ are
+# the axes of the cloud, and $\lambda_i$ is its variance along axis $i$. Four maps make it simpler, step by step:
 #
 # | map | formula | what it does |
 # |---|---|---|
@@ -125,8 +125,8 @@ assert np.allclose(zca.variances, pca.variances)
 # ## Why it matters: the condition number
 #
 # Near its minimum every smooth loss looks like a bowl, $L(w) = L^* + \frac12 (w-w^*)^\top H\,(w-w^*)$. Let
-# $\lambda_1 \ge \dots \ge \lambda_n$ be the eigenvalues of $H$. One step of gradient descent, $w \leftarrow w -
-# \eta H (w - w^*)$, multiplies the error along eigenvector $i$ by
+# $\lambda_1 \ge \dots \ge \lambda_n$ be the eigenvalues of $H$. One step of gradient descent,
+# $w \leftarrow w - \eta H (w - w^*)$, multiplies the error along eigenvector $i$ by
 #
 # $$1 - \eta\lambda_i .$$
 #
@@ -134,9 +134,9 @@ assert np.allclose(zca.variances, pca.variances)
 # flattest direction shrinks by the factor $1 - \lambda_n/\lambda_1 = 1 - 1/\kappa$ only. The number of steps
 # grows with the **condition number** $\kappa = \lambda_1/\lambda_n$.
 #
-# For a linear model with squared loss, $s = x^\top W + b$, the matrix $H$ is the mean of $\tilde x \tilde
-# x^\top$, where $\tilde x = (x, 1)$: *the data alone decide $\kappa$*. To have no pixel that never varies, we
-# take the middle of each image, 20×20 pixels, and average 2×2 of them: 100 features.
+# For a linear model with squared loss, $s = x^\top W + b$, the matrix $H$ is the mean of
+# $\tilde x \tilde x^\top$, where $\tilde x = (x, 1)$: *the data alone decide $\kappa$*. To have no pixel that
+# never varies, we take the middle of each image, 20×20 pixels, and average 2×2 of them: 100 features.
 
 
 # %%
@@ -450,8 +450,9 @@ assert right["train", "sorted by digit"] < 0.6
 # %% [markdown]
 # ## Folding
 #
-# In use, BatchNorm is nothing but $y = a\,x + c$ with fixed numbers: $a = \gamma / \sqrt{\text{running var} +
-# \epsilon}$. The layer before it is $x = zW + b$. Together they are one Linear layer with
+# In use, BatchNorm is nothing but $y = a\,x + c$ with fixed numbers:
+# $a = \gamma / \sqrt{\text{running var} + \epsilon}$. The layer before it is $x = zW + b$. Together they are one
+# Linear layer with
 #
 # $$W' = W \cdot a, \qquad b' = (b - \text{running mean}) \cdot a + \beta .$$
 #

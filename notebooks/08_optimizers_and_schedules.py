@@ -133,8 +133,8 @@ assert ends["AdaGrad", "turned"] > 10 * ends["AdaGrad", "straight"]
 #
 # $$v_t = g\,(1 + \mu + \mu^2 + \dots + \mu^{t-1}) = g\,\frac{1-\mu^t}{1-\mu} \longrightarrow \frac{g}{1-\mu} .$$
 #
-# With $\mu = 0.9$ the step becomes ten times as long. And if the gradient alternates, $g, -g, g, \dots$, then $v
-# \to \pm\, g/(1+\mu)$: it is nearly halved. Faster along the ravine, slower across it.
+# With $\mu = 0.9$ the step becomes ten times as long. And if the gradient alternates, $g, -g, g, \dots$, then
+# $v \to \pm\, g/(1+\mu)$: it is nearly halved. Faster along the ravine, slower across it.
 
 # %%
 MU, STEPS = 0.9, 40

@@ -357,8 +357,8 @@ assert survived["adversarially trained"][at] > survived["plain"][at] + 0.3
 #
 # <details><summary>Solution</summary>
 #
-# $E[m] = 1-p$, so the mean of $x\,m/(1-p)$ is $x$. Its variance is $x^2\,\frac{p}{1-p}$: for $p = 0.3$ and $x =
-# 2$ it is 1.71.
+# $E[m] = 1-p$, so the mean of $x\,m/(1-p)$ is $x$. Its variance is $x^2\,\frac{p}{1-p}$: for $p = 0.3$ and
+# $x = 2$ it is 1.71.
 #
 # ```python
 # layer = mlp.Dropout(0.3, rng=0)

@@ -295,10 +295,10 @@ assert loss_platt < loss_raw
 # ## Wrong labels
 #
 # Now some of the labels of 1000 training images are wrong, 0 to 60 %. A network is able to learn them by heart,
-# one by one. Two remedies do not believe the labels entirely: **soft labels**, $(1-\varepsilon)\,\text{onehot}(y)
-# + \varepsilon/K$ with $\varepsilon = 0.4$, and **mixup**, which trains on mixtures $\lambda x_i +
-# (1-\lambda)x_j$ with labels $\lambda y_i + (1-\lambda) y_j$: between two images there is no point to learn by
-# heart. (The test labels are right.)
+# one by one. Two remedies do not believe the labels entirely: **soft labels**,
+# $(1-\varepsilon)\,\text{onehot}(y) + \varepsilon/K$ with $\varepsilon = 0.4$, and **mixup**, which trains on
+# mixtures $\lambda x_i + (1-\lambda)x_j$ with labels $\lambda y_i + (1-\lambda) y_j$: between two images there is
+# no point to learn by heart. (The test labels are right.)
 
 # %%
 NOISE = (0.0, 0.2, 0.4, 0.6)

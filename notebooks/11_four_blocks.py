@@ -169,8 +169,8 @@ assert max(means) - min(means) < 0.05
 #
 # - **By columns**, $W = [\,W_0 \mid W_1\,]$: each rank computes some of the outputs, $[\,xW_0 \mid xW_1\,]$. They
 #   stand side by side.
-# - **By rows**, $W = \begin{bmatrix}W_0\\W_1\end{bmatrix}$: each rank has some of the inputs, and $xW = x_0W_0 +
-#   x_1W_1$. The results are *summed*.
+# - **By rows**, $W = \begin{bmatrix}W_0\\W_1\end{bmatrix}$: each rank has some of the inputs, and
+#   $xW = x_0W_0 + x_1W_1$. The results are *summed*.
 #
 # (Texts that write $y = Wx$ name the same two cuts the other way round.) First by hand.
 

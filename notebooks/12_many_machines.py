@@ -360,8 +360,8 @@ assert final[0.1, 8] > 1.5 * final[0.1, 1]  # large steps: they are not
 # - **Quantisation**: weights in 8 bits, for use, not for training.
 #
 # First recomputation and compression: a network of six layers of 256 with GeLU, a batch of 512. We measure the
-# bytes that the allocator hands out, and the relative error of the whole gradient, $\lVert \hat g - g\rVert /
-# \lVert g\rVert$.
+# bytes that the allocator hands out, and the relative error of the whole gradient,
+# $\lVert \hat g - g\rVert / \lVert g\rVert$.
 
 
 # %%
@@ -490,9 +490,9 @@ assert abs(accuracy["mixed"] - accuracy["float32"]) < 0.02
 # %% [markdown]
 # ## Quantisation
 #
-# For use, every output's weights become whole numbers from -127 to 127 with one scale: $W_{ij} \approx s_j
-# Q_{ij}$, $s_j = \max_i |W_{ij}| / 127$. Nothing is rounded by more than $s_j/2$. That is a quarter of the
-# memory. How many bits are needed? The library has 8; we round by hand to fewer.
+# For use, every output's weights become whole numbers from -127 to 127 with one scale:
+# $W_{ij} \approx s_j Q_{ij}$, $s_j = \max_i |W_{ij}| / 127$. Nothing is rounded by more than $s_j/2$. That is a
+# quarter of the memory. How many bits are needed? The library has 8; we round by hand to fewer.
 
 # %%
 report = quantization.quantization_report(network, test)
