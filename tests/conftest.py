@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import struct
 import sys
 from pathlib import Path
@@ -20,6 +21,10 @@ sys.path.insert(0, str(SCRIPT.parent))
 sys.path.insert(0, str(PROJECT / "tests" / "run"))  # the table of settings serves experiments too
 # The processes that tests start import the mlp that is tested.
 os.environ["PYTHONPATH"] = os.pathsep.join([str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+# A shell that starts the tests in the background lets them ignore Ctrl-C, which some of them send.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TRAIN, TEST = 300, 100
 
