@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from mlp.checks import InputError
 from mlp.files import make_folder, write_text
-from mlp.grading.class_folder import grade_students
+from mlp.grading.class_folder import Options, grade_students
+from mlp.grading.command import limits_of
 from mlp.grading.reports import score_students, write_reports
 from mlp.grading.rubric import Rubric, default_rubric, read_rubric, rubric_of_class
 from mlp.grading.students import Student, find_students
@@ -36,6 +38,11 @@ def is_class(path: str | Path, arguments: argparse.Namespace) -> bool:
 def grade_class(path: str | Path, arguments: argparse.Namespace) -> int:
     """Grade every submission in the folder, write the reports, and print where they are; the exit status."""
     path = Path(path)
+    for option in ("json", "explain", "expect"):
+        if getattr(arguments, option):
+            raise InputError(f"--{option} is for one submission, and {path} is a class: the reports say it all")
+    if arguments.adapter and not arguments.adapter.is_file():
+        raise InputError(f"there is no adapter {str(arguments.adapter)!r}: give a file, .yaml or .py")
     rubric = read_rubric(arguments.rubric) if arguments.rubric else None
     out = arguments.out or path.resolve().with_name(f"{path.resolve().name}-graded")
     students = find_students(path)
@@ -49,8 +56,7 @@ def grade_class(path: str | Path, arguments: argparse.Namespace) -> int:
         students,
         rubric or default_rubric(),
         out / "verdicts",
-        hints=arguments.hints,
-        repair=arguments.repair,
+        Options(arguments.hints, arguments.repair, arguments.adapter, limits_of(arguments)),
         workers=arguments.workers,
         graded=graded,
     )

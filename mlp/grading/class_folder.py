@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -15,21 +16,32 @@ from mlp.checks import InputError
 from mlp.files import make_folder, write_text
 from mlp.grading.grader import Grader
 from mlp.grading.messages import Hints
+from mlp.grading.process import Limits
 from mlp.grading.rubric import Rubric
 from mlp.grading.students import Student, fingerprint, wanted_files
 from mlp.grading.verdict import Verdict
 
-# Submission, rubric, level of hints, repair -> verdicts and the names of ignored files.
-Grade = Callable[[list[Path], Rubric, Hints, bool], tuple[list[Verdict], list[str]]]
+
+@dataclass(frozen=True)
+class Options:
+    """How every submission of a class is graded; as in ``mlp.grading.grade``."""
+
+    hints: Hints = "what"
+    repair: bool = False
+    adapter: Path | None = None
+    limits: Limits = Limits()
+
+
+# Submission, rubric, options -> verdicts and the names of ignored files.
+Grade = Callable[[list[Path], Rubric, Options], tuple[list[Verdict], list[str]]]
 
 
 def grade_students(
     students: Sequence[Student],
     rubric: Rubric,
     memory: Path,
+    options: Options = Options(),
     *,
-    hints: Hints = "what",
-    repair: bool = False,
     workers: int | None = None,
     graded: Callable[[Student], object] = lambda student: None,
     grade: Grade | None = None,
@@ -43,16 +55,17 @@ def grade_students(
     grade: what grades one submission; None takes the grader of this package.
     """
     make_folder(memory)
-    options = (hints, str(repair), repr((rubric.deadline, rubric.ignore)), _grader_version())
+    adapter = options.adapter.read_text(encoding="utf-8") if options.adapter else ""
+    known = (repr((options, rubric.deadline, rubric.ignore)), adapter, _grader_version())
     waiting = []
     for student in students:
-        memo = Memo(memory / f"{file_name(student.name)}.json", fingerprint(student.paths, *options))
+        memo = Memo(memory / f"{file_name(student.name)}.json", fingerprint(student.paths, *known))
         if memo.read(student):
             graded(student)
         else:
             waiting.append((student, memo))
     for workers_now in (workers or os.cpu_count() or 1, 1):
-        waiting = _grade_in_pool(waiting, (rubric, hints, repair), grade or _grade, workers_now, graded)
+        waiting = _grade_in_pool(waiting, (rubric, options), grade or _grade, workers_now, graded)
     for student, _ in waiting:
         student.error = "the grader was ended while it worked on this submission"
         graded(student)
@@ -92,7 +105,7 @@ def file_name(student: str) -> str:
 
 def _grade_in_pool(
     waiting: list[tuple[Student, Memo]],
-    options: tuple[Rubric, Hints, bool],
+    options: tuple[Rubric, Options],
     grade: Grade,
     workers: int,
     graded: Callable[[Student], object],
@@ -122,12 +135,12 @@ def _grade_in_pool(
 _grader: Grader | None = None
 
 
-def _grade(paths: list[Path], rubric: Rubric, hints: Hints, repair: bool) -> tuple[list[Verdict], list[str]]:
+def _grade(paths: list[Path], rubric: Rubric, options: Options) -> tuple[list[Verdict], list[str]]:
     """Grade one submission, with the one grader of this worker."""
     global _grader
-    _grader = _grader or Grader()
+    _grader = _grader or Grader(options.limits)
     with wanted_files(paths, rubric) as (path, ignored):
-        return _grader.grade(path, hints, repair), ignored
+        return _grader.grade(path, options.hints, options.repair, adapter=options.adapter), ignored
 
 
 def _grader_version() -> str:

@@ -27,11 +27,15 @@ def add_submission_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--memory", type=int, default=Limits.memory >> 20, help="megabytes for each component")
 
 
+def limits_of(options: argparse.Namespace) -> Limits:
+    """What one component may use."""
+    return dataclasses.replace(Limits(), seconds=options.seconds, memory=options.memory << 20)
+
+
 def grade_submission(options: argparse.Namespace) -> int:
     """Grade, print and write; 0 if all that was found passed, 1 if something failed, 2 if nothing was found."""
-    limits = dataclasses.replace(Limits(), seconds=options.seconds, memory=options.memory << 20)
     expected = [name.strip() for name in options.expect.split(",")] if options.expect else []
-    with Grader(limits) as grader:
+    with Grader(limits_of(options)) as grader:
         verdicts = grader.grade(
             options.path, options.hints, options.repair, adapter=options.adapter, expected=expected
         )

@@ -15,7 +15,8 @@ import pytest
 from mlp.checks import InputError
 from mlp.grading.__main__ import main
 from mlp.grading.class_command import add_class_arguments, is_class
-from mlp.grading.class_folder import file_name, grade_students
+from mlp.grading.class_folder import Options, file_name, grade_students
+from mlp.grading.process import Limits
 from mlp.grading.reports import score_students, write_reports
 from mlp.grading.rubric import Check, Rubric, default_rubric
 from mlp.grading.students import Student, find_students, wanted_files
@@ -38,7 +39,7 @@ def submit(folder, name, text="x = 1\n"):
     return path
 
 
-def pretend(paths, rubric, hints, repair):
+def pretend(paths, rubric, options):
     """Grades without a grader: the text of a submission says what becomes of it, and a file counts the calls."""
     with wanted_files(paths, rubric) as (path, ignored):
         text = (
@@ -66,9 +67,10 @@ def folder(tmp_path):
     return folder
 
 
-def graded(folder, **options):
+def graded(folder, called=lambda student: None, **options):
     students = find_students(folder)
-    grade_students(students, RUBRIC, folder.parent / "memory", workers=2, grade=pretend, **options)
+    memory = folder.parent / "memory"
+    grade_students(students, RUBRIC, memory, Options(**options), workers=2, grade=pretend, graded=called)
     return students
 
 
@@ -167,7 +169,7 @@ def test_names_of_files():
 
 def test_one_submission_that_kills_its_worker_hurts_nobody_else_and_nothing_is_graded_twice(folder):
     seen = []
-    students = graded(folder, graded=lambda student: seen.append(student.name))
+    students = graded(folder, called=lambda student: seen.append(student.name))
     assert sorted(seen) == ["=fred", "ada", "bob", "eve"]
     by_name = {student.name: student for student in students}
     assert [v.verdict for v in by_name["ada"].verdicts] == ["passed"] * 3
@@ -197,6 +199,20 @@ def test_other_options_and_damaged_memory_are_graded_anew(tmp_path):
     assert calls(folder) == ["ada"]
     graded(folder, hints="none")
     assert calls(folder) == []
+    graded(folder, hints="none", limits=Limits(seconds=3.0))
+    assert calls(folder) == ["ada"]
+
+
+def test_another_text_of_the_adapter_is_another_option(tmp_path):
+    submit(tmp_path / "class", "ada/layers.py")
+    adapter = submit(tmp_path, "adapter.yaml", "Linear: {class: 'layers.py: A'}")
+    graded(tmp_path / "class", adapter=adapter)
+    assert calls(tmp_path / "class") == ["ada"]
+    graded(tmp_path / "class", adapter=adapter)
+    assert calls(tmp_path / "class") == []
+    adapter.write_text("Linear: {class: 'layers.py: B'}")
+    graded(tmp_path / "class", adapter=adapter)
+    assert calls(tmp_path / "class") == ["ada"]
 
 
 # ---- reports ---------------------------------------------------------------------------------------------
@@ -326,6 +342,39 @@ def test_the_command_grades_a_class_without_a_rubric_and_again_with_the_one_it_w
         ("bob", "2", "2"),  # forward is right
         ("eve", "0", "0"),  # no Python
     ]
+
+
+STRANGE = """
+class Knick:
+    def vor(self, x):
+        while {endless}:
+            pass
+        self.an = x > 0
+        return x * self.an
+
+    def zurueck(self, g):
+        return g * self.an
+"""
+
+
+def test_adapter_and_limits_reach_every_submission_of_a_class(tmp_path):
+    submit(tmp_path / "class", "ada/net.py", STRANGE.format(endless=False))
+    submit(tmp_path / "class", "bob/net.py", STRANGE.format(endless=True))
+    adapter = submit(tmp_path, "relu.yaml", "ReLU: {class: 'net.py: Knick', forward: vor, backward: zurueck}")
+    arguments = ["--adapter", str(adapter), "--seconds", "1", "--workers", "1", "--class"]
+    assert main([str(tmp_path / "class"), *arguments]) == 0
+    memory = tmp_path / "class-graded" / "verdicts"
+    known = {name: json.loads((memory / f"{name}.json").read_text())["verdicts"] for name in ("ada", "bob")}
+    assert [v["verdict"] for v in known["ada"]] == ["passed"]
+    assert [v["verdict"] for v in known["bob"]] == ["error"]
+    assert "within 1 seconds" in known["bob"][0]["message"]
+
+
+@pytest.mark.parametrize("arguments", [["--json", "a.json"], ["--explain"], ["--adapter", "none.yaml"]])
+def test_what_a_class_does_not_take_is_refused(tmp_path, capsys, arguments):
+    submit(tmp_path, "ada/layers.py")
+    assert main([str(tmp_path), "--class", *arguments]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_what_is_a_class(tmp_path, capsys):

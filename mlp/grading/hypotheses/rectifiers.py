@@ -80,7 +80,7 @@ LEAKY_RELU = [
 ]  # fmt: skip
 ELU = [
     H("mask-of-upstream", "the sign of the upstream gradient decides, not that of the input", MASK,
-      dx=lambda c: c.g * np.where(c.g > 0, 1, c.v.alpha * np.exp(np.minimum(c.x, 0)))),
+      dx=lambda c: c.g * np.where(c.g > 0, 1, c.v.alpha * np.exp(c.x))),
     H("slope-is-output", "on the negative side the output stands where the slope belongs",
       "What is the derivative of the exponential?",
       dx=lambda c: c.g * np.where(c.x > 0, 1, c.v.alpha * np.expm1(np.minimum(c.x, 0)))),
