@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from mlp.grading.candidates import Definitions
 from mlp.grading.conventions import USUAL, Graded, take_if_better
-from mlp.grading.explain import Explanation
 from mlp.grading.judge import Judgement
 
 FUSED = "gradient-of-softmax-too"
+FUSED_WRONGLY = (f"{FUSED}-negated", f"{FUSED}-lacks-1/N", "gradient-target-missing")
 MEAN = "gradients-over-n"
 PARTLY_MEAN = ("weight-gradient-over-n", "bias-gradient-over-n", "all-gradients-over-n")
 
@@ -46,11 +46,17 @@ def agree_on_softmax(graded: Sequence[Graded], definitions: Definitions) -> None
     applied = bool(layers) or "softmax" in map(str.lower, definitions.functions)
     if not applied or adds_derivative(layers):
         return
-    fused = [g for g in graded if is_probabilistic(g) and take_if_better(g, FUSED)]
+    fused = [g for g in graded if is_probabilistic(g) and is_fused(g)]
     for g in fused:
         g.convention["gradient"] = "of the scores: the softmax's derivative is in the loss's"
     for g in filter(hands_through, layers if fused else ()):
         g.judgement = Judgement("passed", variant=g.judgement.variant)
+
+
+def is_fused(g: Graded) -> bool:
+    """Is the gradient that of the scores, right or wrong?"""
+    j = g.judgement
+    return (j.if_right is not None and take_if_better(g, j.if_right(FUSED))) or mistake_of(g) in FUSED_WRONGLY
 
 
 def hands_through(g: Graded) -> bool:
@@ -77,9 +83,8 @@ def agree_on_mean(graded: Sequence[Graded]) -> None:
     """Linear may divide by the batch size if the losses leave it to Linear, and only then."""
     losses = [g for g in graded if leaves_mean_to_others(g)]
     needed = any(is_mean_with_gradient_of_sum(g) or g.candidate.form == "model" for g in graded)
-    dividing = [g for g in graded if may_divide(g, needed, bool(losses)) and take_if_better(g, MEAN, PARTLY_MEAN)]
+    dividing = [g for g in graded if may_divide(g, needed, bool(losses)) and judged_as_divided(g)]
     for g in dividing:
-        g.judgement.explanation = without_mean(g.judgement.explanation)
         g.convention["1/N"] = "inside the layer; the losses leave it out"
     for g in losses if dividing else ():
         leave_mean(g)
@@ -98,11 +103,12 @@ def leave_mean(g: Graded) -> None:
         g.judgement = Judgement("passed", variant=g.judgement.variant)
 
 
-def without_mean(found: Explanation | None) -> Explanation | None:
-    """A known mistake times 1/N is that mistake where the layer divides."""
-    if found is None or not found.id.endswith(" * 1/N"):
-        return found
-    return Explanation(found.id.removesuffix(" * 1/N"), found.name.partition(", and ")[0], found.look)
+def judged_as_divided(g: Graded) -> bool:
+    """Take the division back and judge again."""
+    if g.judgement.if_scaled is None:
+        return False
+    undone = {output: lambda n, k: float(n) for output in ("dW", "db")}
+    return take_if_better(g, g.judgement.if_scaled(undone), PARTLY_MEAN)
 
 
 def leaves_mean_to_others(g: Graded) -> bool:
@@ -114,5 +120,6 @@ def leaves_mean_to_others(g: Graded) -> bool:
 
 def is_mean_with_gradient_of_sum(g: Graded) -> bool:
     """Then somebody else must divide by the batch size."""
-    vector = g.convention.get("gradient") == "of the vector's sum" or "over N" in g.convention.get("value", "")
+    vector = "over N," in g.convention.get("value", "")
+    vector = vector and (g.judgement.side == "forward" or g.convention.get("gradient") == "of the vector's sum")
     return g.component in USUAL and (vector or mistake_of(g) == "gradient-lacks-1/N")

@@ -38,11 +38,7 @@ def is_class(path: str | Path, arguments: argparse.Namespace) -> bool:
 def grade_class(path: str | Path, arguments: argparse.Namespace) -> int:
     """Grade every submission in the folder, write the reports, and print where they are; the exit status."""
     path = Path(path)
-    for option in ("json", "explain", "expect"):
-        if getattr(arguments, option):
-            raise InputError(f"--{option} is for one submission, and {path} is a class: the reports say it all")
-    if arguments.adapter and not arguments.adapter.is_file():
-        raise InputError(f"there is no adapter {str(arguments.adapter)!r}: give a file, .yaml or .py")
+    check(path, arguments)
     rubric = read_rubric(arguments.rubric) if arguments.rubric else None
     out = arguments.out or path.resolve().with_name(f"{path.resolve().name}-graded")
     students = find_students(path)
@@ -72,6 +68,15 @@ def grade_class(path: str | Path, arguments: argparse.Namespace) -> int:
     for file in first:
         print(file)
     return 0
+
+
+def check(path: Path, arguments: argparse.Namespace) -> None:
+    """Refuse what makes no sense for a class. Raises ``InputError``."""
+    for option in ("json", "explain", "expect"):
+        if getattr(arguments, option):
+            raise InputError(f"--{option} is for one submission, and {path} is a class: the reports say it all")
+    if arguments.adapter and not arguments.adapter.is_file():
+        raise InputError(f"there is no adapter {str(arguments.adapter)!r}: give a file, .yaml or .py")
 
 
 def _written_default(out: Path, students: list[Student]) -> Rubric:

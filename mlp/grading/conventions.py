@@ -58,11 +58,12 @@ def own_rules(subject: Any) -> tuple[str, ...]:
 
 def of_sum(subject: Any, judgement: Judgement, vector: str) -> Judgement:
     """The gradient of a vector's sum instead of that of its mean, if that explains more."""
-    id = f"gradient-lacks-1/{vector}"
-    if vector not in ("N", "K", "NK") or judgement.if_right is None:
+    law = next((law for id, _, law in RATIOS if id == f"gradient-lacks-1/{vector}"), None)
+    if law is None or judgement.if_scaled is None:
         return judgement
     graded = Graded(subject.candidate, judgement, subject.component.name)
-    if take_if_better(graded, id):
+    also = [id for id, _, _ in RATIOS if id.endswith(f"lacks-1/{vector}")]
+    if take_if_better(graded, judgement.if_scaled({"dx": lambda n, k: 1 / law(n, k)}), also):
         subject.convention["gradient"] = "of the vector's sum"
     return graded.judgement
 
@@ -99,11 +100,9 @@ def exchanged(found: Explanation) -> Explanation:
     return Explanation(id, name, found.look)
 
 
-def take_if_better(g: Graded, id: str, also: Sequence[str] = ()) -> bool:
-    """Judge as if a hypothesis were right, if then it passes, or has a name and had no plain one before."""
-    if g.judgement.if_right is None:
-        return False
-    new, old = g.judgement.if_right(id), g.judgement.explanation
+def take_if_better(g: Graded, new: Judgement, also: Sequence[str] = ()) -> bool:
+    """The judgement under another convention, if then it passes, or has a name and had no plain one before."""
+    old = g.judgement.explanation
     unnamed = old is None or old.id in also or any(mark in old.id for mark in ("factor-", " * ", " + "))
     named = new.explanation is not None and not new.explanation.id.startswith("factor-")
     if new.outcome == "passed" or (unnamed and named):

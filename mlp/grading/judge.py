@@ -44,6 +44,9 @@ class Failing(Exception):
         super().__init__(str(error))
 
 
+Scale = Mapping[str, Callable[[int, int], float]]  # output -> a factor, from batch size and width
+
+
 @dataclass
 class Judgement:
     """What the judge found."""
@@ -57,6 +60,7 @@ class Judgement:
     variant: str = ""
     # The judgement if a hypothesis were right: some mistakes are a convention beside other components.
     if_right: Callable[[str], Judgement] | None = None
+    if_scaled: Callable[[Scale], Judgement] | None = None  # and the judgement of other gradients
 
 
 def judge(subject: Subject, seed: int = 0) -> Judgement:
@@ -74,8 +78,18 @@ def judge(subject: Subject, seed: int = 0) -> Judgement:
     if judgement.explanation and component.tolerates(judgement.explanation.id):
         subject.remarks.append(judgement.explanation.name)
         judgement = if_right(judgement.explanation.id)
-    judgement.if_right = if_right
+
+    def if_scaled(scale: Scale) -> Judgement:
+        return compare(component, cases, [scaled(c, o, scale) for c, o in zip(cases, observed, strict=True)])
+
+    judgement.if_right, judgement.if_scaled = if_right, if_scaled
     return judgement
+
+
+def scaled(case: Case, o: Observation, scale: Scale) -> Observation:
+    """The observation with some outputs multiplied."""
+    values = {k: v * scale[k](*case.x.shape) if k in scale else v for k, v in o.values.items()}
+    return replace(o, values=values)
 
 
 def with_truth(component: Component, h: Hypothesis) -> Component:

@@ -27,10 +27,12 @@ COMPONENTS = {
     "CrossEntropy": r"crossentropy|softmaxcrossentropy|softmaxwithcrossentropy|softmaxce|ce|xent|crossentropywithsoftmax|"
     r"softmaxxent|categoricalcrossentropy|crossentropywithlogits|softmaxcrossentropywithlogits|softmaxnll|celogits|"
     r"crossentropysoftmax|softmaxwith|nll|softmaxloss|logsoftmaxnll|softmaxandcrossentropy|sparsecrossentropy|"
-    r"crossentropyfromlogits|softmaxentropy|softmaxlogloss|logloss|crossent|cross",
+    r"crossentropyfromlogits|softmaxentropy|softmaxlogloss|logloss|crossent|cross|classnll|negativeloglikelihood|"
+    r"softmaxlosswithlogits|lossnll|loglikelihood",
     "Hinge": r"hinge|svm|multiclasshinge|multiclasssvm|multihinge|westonwatkins|margin|multimargin|maxmargin|hingesvm",
     "Network": r"network|neuralnetwork|neuralnet|net|sequential|model|mlp\d*|twolayernet|twolayer|multilayerperceptron|"
-    r"fullyconnectednet|feedforward|feedforwardnetwork|nn|twolayernetwork|mymlp|perceptron|threelayernet|deepnet",
+    r"\w*neuralnet(work)?(mlp)?|mlp(classifier|regressor|net|network|model)|a?nn|dnn|ffnn|feedforwardn\w*|simplenet|"
+    r"(deep|shallow|basic)net(work)?|fullyconnectednet(work)?|feedforward|feedforwardnetwork|nn|twolayernetwork|mymlp|perceptron|threelayernet|deepnet",
     "SGD": r"sgd|momentum|sgdmomentum|sgdwithmomentum|momentumsgd|gradientdescent|stochasticgradientdescent|gd|"
     r"momentumoptimizer|sgdoptim|vanillasgd|heavyball|momentumgd",
 }  # fmt: skip

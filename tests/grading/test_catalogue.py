@@ -1,5 +1,6 @@
 """Every hypothesis, run as a submission, is named as itself: so no two of a component agree on the battery."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from mlp.grading.hypotheses import COMPONENTS
 from mlp.grading.hypotheses.component import Inapplicable, with_variant
+from mlp.grading.hypotheses.whole_mistakes import WHOLE
 from mlp.grading.judge import Failing, judge
 from mlp.grading.process import StudentError
 
@@ -66,3 +68,21 @@ def test_the_catalogue_is_large_and_its_identifiers_are_unique():
         identifiers = [h.id for h in component.hypotheses]
         assert len(identifiers) == len(set(identifiers))
     assert sum(len(c.hypotheses) for c in COMPONENTS.values()) >= 150
+
+
+MEANINGS = [
+    "relu, then softmax; cross-entropy, 1/N", "sigmoid, then sigmoid; squared error, 1/(NK)",
+    "tanh, then sigmoid; binary cross-entropy, 1/N", "relu, then identity; squared error, 1/(2N)",
+]  # fmt: skip
+
+
+def test_every_hypothesis_of_a_network_in_one_piece_is_named_as_itself_under_some_meaning():
+    """Some are no mistake for some functions: the derivative of ReLU squared is itself."""
+    open_ids = {h.id for h in WHOLE.hypotheses if not h.tolerated}
+    for variant in (v for v in WHOLE.variants if v.label in MEANINGS):
+        alone = replace(WHOLE, variants=[variant])
+        for hypothesis in (h for h in WHOLE.hypotheses if h.id in open_ids):
+            judgement = judge(Mistaken(alone, hypothesis, variant))
+            if judgement.explanation and judgement.explanation.id == hypothesis.id:
+                open_ids.remove(hypothesis.id)
+    assert open_ids == set()

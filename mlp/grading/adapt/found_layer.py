@@ -24,7 +24,8 @@ from mlp.grading.process import StudentError
 SET_UP = r"set_input_\w+|initiali[sz]e\w*|build|init_?(weights?|params|parameters)|reset_parameters"
 N, N_IN, N_OUT = 4, 6, 5
 ONE_BY_ONE = (
-    r"x_train\[\w+\]|range\(samples\)|for \(?\w+, ?\w+\)? in (zip\((x|X)\w*, ?(y|Y)|mini_?batch|training_data)"
+    r"x_train\[\w+\]|range\(samples\)|"
+    r"for \(?\w+, ?\w+\)? in (zip\((x|X)\w*, ?(y|Y)|mini_?batch\b|batch\b|training_data\b)"
 )
 BATCHES = r"axis ?= ?[01]|\.shape\[[01]\]|\blen\("
 

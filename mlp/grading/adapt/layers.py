@@ -230,9 +230,9 @@ class ClassLayer(FoundLayer):
         added = self.added(case, result, before)
         if any(agrees(result[k], truth[k]) for k in added):
             self.convention["gradients are"] = "set by every backward"
-        elif added and self.context.clears and all(agrees(v, truth[k]) for k, v in added.items()):
+        elif self.context.clears and (grown := {k: v for k, v in added.items() if agrees(v, truth[k])}):
             self.convention["gradients are"] = "accumulated until they are cleared"
-            return result | added
+            return result | grown
         return result
 
     def added(self, case: Case, result: Mapping[str, Array], before: Leaves) -> dict[str, Array]:

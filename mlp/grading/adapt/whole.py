@@ -49,18 +49,33 @@ class Whole(Adapted):
     slots: dict[str, Slot] = field(default_factory=dict)
 
     def prepare(self) -> None:
-        """Which way of calling gives most. Raises what stood in the way if none gives a gradient."""
-        methods = self.candidate.methods
+        """Which way of calling gives most; one example at a time if the code goes so and knows no batches."""
         function = self.candidate.form == "model"
-        self.forward_name = "forward" if function else names.method_of(names.FORWARD, methods, "loss")
-        text = self.candidate.source.text
-        if re.search(ONE_BY_ONE, text):
+        self.forward_name = (
+            "forward" if function else names.method_of(names.FORWARD, self.candidate.methods, "loss")
+        )
+        text = self.candidate.source.text if function else self.candidate.text
+        if re.search(ONE_BY_ONE, text) and not self.takes_batches():
             draw = self.component.draw
             self.component = replace(self.component, draw=lambda rng: [first_example(c) for c in draw(rng)])
             self.convention["examples"] = "one at a time"
-        steps = ["backward"] if function else usable(methods)
+        self.choose()
+        self.settle()
+
+    def takes_batches(self) -> bool:
+        """Are the gradients of the biases summed over a batch?"""
+        try:
+            self.choose()
+            values = self.observe(self.component.draw(np.random.default_rng(1))[0])
+        except (StudentError, Missing, Failing):
+            return False
+        return all(values["d" + name].size == SHAPES[name][0] for name in ("b1", "b2") if "d" + name in values)
+
+    def choose(self) -> None:
+        """A method for the gradients, rows or columns, one-hot targets or labels. Raises what stood in the way."""
         best: tuple[int, Any] = (0, None)
         trouble: list[Exception] = []
+        steps = ["backward"] if self.candidate.form == "model" else usable(self.candidate.methods)
         for plan in itertools.product(steps, (False, True), (False, True)):
             if best[0] >= 4 and plan[0] != best[1][0]:
                 break
@@ -73,7 +88,6 @@ class Whole(Adapted):
             nothing = Missing("dW1", f"{self.candidate.name} has no method that gives gradients")
             raise trouble[0] if trouble else nothing
         self.step_name, self.columns, self.labels = best[1]
-        self.settle()
 
     def tried(self) -> int:
         """How many outputs this way of calling gives."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
 
-from mlp.grading.hypotheses.component import Array, Case, Component, Values, fresh, scenarios
+from mlp.grading.hypotheses.component import Array, Case, Component, Hypothesis, Values, fresh, scenarios
 from mlp.grading.hypotheses.component import hypothesis as H
 
 
@@ -103,13 +103,31 @@ def fitted(component: Component, numbers: Mapping[str, float], start: float | No
     words = [
         v for name, v in numbers.items() if re.search("alpha|mom|decay|rho|beta|gamma", name.lower()) and 0 < v < 1
     ]
-    shares = [s for v in words or (0.1, 0.01) for s in (v, 1 - v)]
+    shares = sorted({s for v in words or (0.1, 0.01) for s in (v, 1 - v)})
     return replace(component, variants=meanings(own, shares, start, (0, 1)))
 
 
 HISTORY = "What share of the old statistics is kept, and what share of the batch's comes in?"
 AXIS = "Over which axis are mean and variance taken?"
 DEPENDS = "Mean and variance depend on x too: which terms do they give?"
+HALVES: list[tuple[str, str, Callable[[Case], float]]] = [
+    ("roles-exchanged", "takes the batch's share for its own and the other way round", lambda c: 1 - c.v.share),
+    ("not-updated", "never changes", lambda c: 0.0),
+    ("without-history", "is that of the last batch", lambda c: 1.0),
+]  # fmt: skip
+
+
+def half(which: str, id: str, text: str, share: Callable[[Case], float]) -> Hypothesis:
+    """A mistake in one of the two running statistics."""
+
+    def statistics(c: Case) -> Array:
+        own, right = running(c, share(c)), running(c)
+        return np.stack([own[0], right[1]] if which == "mean" else [right[0], own[1]])
+
+    changes = {"running": statistics, "evaluated": lambda c: evaluated(c, statistics(c))}
+    return Hypothesis(f"running-{which}-{id}", f"the running {which} {text}", HISTORY, changes)
+
+
 BATCHNORM = Component("BatchNorm", draw, truth, [
     H("not-centred", "the mean is not subtracted", "Compare with the definition.",
       y=lambda c: c.gamma * c.x / spread(c) + c.beta),
@@ -182,19 +200,7 @@ BATCHNORM = Component("BatchNorm", draw, truth, [
       running=lambda c: running(c, 0.0), evaluated=lambda c: evaluated(c, running(c, 0.0))),
     H("running-deviation", "the deviation stands where the variance belongs in the running statistics", HISTORY,
       running=deviations, evaluated=lambda c: evaluated(c, deviations(c))),
-    H("running-mean-roles-exchanged", "the shares of old and new are exchanged in the running mean", HISTORY,
-      running=lambda c: np.stack([running(c, 1 - c.v.share)[0], running(c)[1]]),
-      evaluated=lambda c: evaluated(c, np.stack([running(c, 1 - c.v.share)[0], running(c)[1]]))),
-    H("running-variance-roles-exchanged", "the shares of old and new are exchanged in the running variance",
-      HISTORY,
-      running=lambda c: np.stack([running(c)[0], running(c, 1 - c.v.share)[1]]),
-      evaluated=lambda c: evaluated(c, np.stack([running(c)[0], running(c, 1 - c.v.share)[1]]))),
-    H("running-variance-not-updated", "the running variance never changes", HISTORY,
-      running=lambda c: np.stack([running(c)[0], running(c, 0.0)[1]]),
-      evaluated=lambda c: evaluated(c, np.stack([running(c)[0], running(c, 0.0)[1]]))),
-    H("running-mean-not-updated", "the running mean never changes", HISTORY,
-      running=lambda c: np.stack([running(c, 0.0)[0], running(c)[1]]),
-      evaluated=lambda c: evaluated(c, np.stack([running(c, 0.0)[0], running(c)[1]]))),
+    *(half(which, id, text, share) for which in ("mean", "variance") for id, text, share in HALVES),
     H("evaluation-with-batch", "evaluation uses the batch's own mean and variance", "What is known at test time?",
       evaluated=output),
     H("evaluation-variance-for-deviation", "in evaluation the variance stands where its square root belongs",

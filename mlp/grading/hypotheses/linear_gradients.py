@@ -136,6 +136,8 @@ BIAS = [
       db=lambda c: c.g.sum(0) / c.g.shape[1]),
 ]  # fmt: skip
 INPUT = [
+    H("input-gradient-of-first-example", "every row of the input gradient is that of the first example",
+      "Check the indices.", dx=lambda c: np.repeat(c.g[:1] @ c.W.T, len(c.g), 0)),
     H("input-gradient-of-updated-weight", "the weight is changed before the input gradient is computed with it",
       "In which order are gradients computed and parameters changed?",
       dx=lambda c: c.g @ (c.W - getattr(c, "rate", np.nan) * c.x.T @ c.g).T),

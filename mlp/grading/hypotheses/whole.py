@@ -145,8 +145,9 @@ def out(c: Case, z: Array) -> Array:
 
 
 def error(c: Case) -> Array:
-    """Without the derivative of the output's activation."""
-    return factor(c) * float(c.v.gain(*c.t.shape)) * (chances(c) - c.t)
+    """δ₂ without the derivative of the output's activation."""
+    scale = factor(c) * float(c.v.gain(*c.t.shape)) * (2 if c.v.loss == "squared error" else 1)
+    return np.asarray(scale * (chances(c) - c.t))
 
 
 def own_formula(c: Case, a: Array) -> Array:

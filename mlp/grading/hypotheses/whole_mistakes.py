@@ -41,7 +41,7 @@ from mlp.grading.hypotheses.whole import (
 def both_deltas(c: Case, slope_of: Callable[[Array, Callable[[Array], Array]], Array]) -> dict[str, Array]:
     """Both deltas of a squared error with another derivative of the activations."""
     g = FUNCTIONS[c.v.hidden][1]
-    d2 = 2 * error(c) * slope_of(z2(c), g)
+    d2 = error(c) * slope_of(z2(c), g)
     return {"d2": d2, "d1": d2 @ c.W2.T * slope_of(z1(c), g)}
 
 
@@ -187,12 +187,12 @@ BACKWARD: list[Hypothesis] = [
             lambda c: {"h": z1(c)}, "dW2"),
     mistake("output-slope-missing", "the derivative of the output's activation is missing", B,
             lambda c: {"d2": error(c)}),
-    mistake("output-slope-missing-doubled", "the derivative of the output's activation is missing", B,
-            lambda c: {"d2": 2 * error(c)}),
+    mistake("output-slope-missing-halved", "the derivative of the output's activation is missing, and the 2", B,
+            lambda c: {"d2": error(c) / 2}),
     mistake("output-slope-extra", "the derivative of the output's activation is one factor too many", B,
             lambda c: {"d2": delta(c) * chances(c) * (1 - chances(c))}),
     mistake("output-slope-formula-of-input", "the formula a (1 - a) is applied to the output's input", B,
-            lambda c: {"d2": 2 * error(c) * z2(c) * (1 - z2(c))}),
+            lambda c: {"d2": error(c) * z2(c) * (1 - z2(c))}),
     mistake("output-slope-in-first-layer-missing", "the first layer's error lacks the output's derivative", B,
             lambda c: {"d1": error(c) @ c.W2.T * slope(c)}, *FIRST),
     mistake("target-missing", "the target is not subtracted", B, lambda c: {"d2": delta(c) + scaled_target(c)}),
