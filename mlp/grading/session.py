@@ -79,7 +79,7 @@ class Session:
                 return graded  # so this is what was meant
             if first is None or better(graded.judgement, first.judgement):
                 first = graded
-            if candidate.empty:
+            if candidate.empty or says_unfinished(graded.judgement):
                 break
         return first
 
@@ -170,6 +170,11 @@ class Session:
             yield remote, module
         finally:
             child.close()
+
+
+def says_unfinished(j: Judgement) -> bool:
+    """Did it raise NotImplementedError? Then no other way of calling it will do."""
+    return j.outcome == "unfinished" and j.text.startswith("NotImplementedError")
 
 
 def forward_is_right(graded: Graded) -> bool:

@@ -12,6 +12,7 @@ from running import PATIENCE, PROJECT
 import mlp
 from mlp.checks import InputError
 from mlp.grading.grader import Grader
+from mlp.grading.process import Limits
 from mlp.grading.rubric import read_rubric
 from mlp.grading.scores import score
 
@@ -29,7 +30,7 @@ def assignment(tmp_path_factory):
 @pytest.fixture(scope="module")
 def grade(assignment):
     rubric = read_rubric(assignment / "grading" / "rubric.yaml")
-    with Grader() as grader:
+    with Grader(Limits(seconds=PATIENCE)) as grader:
         yield lambda path: score(rubric, grader.grade(path))
 
 
@@ -170,20 +171,29 @@ def test_the_solution_earns_all_points_and_the_handout_none(assignment, grade):
 
 MISTAKES = [
     ("layers.py", "return x @ self.W + self.b", "return x @ self.W", "Linear"),
+    ("layers.py", "return x @ self.W + self.b", "return x @ self.W - self.b", "Linear"),
     ("layers.py", "self.x.T @ grad_y", "self.x.T @ grad_y / len(grad_y)", "Linear"),
+    ("layers.py", "self.x.T @ grad_y", "-self.x.T @ grad_y", "Linear"),
+    ("layers.py", "grad_y.sum(axis=0)", "grad_y[0]", "Linear"),
+    ("layers.py", "grad_y.sum(axis=0)", "grad_y", "Linear"),
+    ("layers.py", "grad_y @ self.W.T", "grad_y @ self.W.T / len(grad_y)", "Linear"),
     ("layers.py", "grad_y.sum(axis=0)", "grad_y.mean(axis=0)", "Linear"),
     ("layers.py", "grad_y @ self.W.T", "-grad_y @ self.W.T", "Linear"),
     ("layers.py", "self.positive = x > 0", "self.positive = x < 0", "ReLU"),
     ("layers.py", "grad_y * self.positive", "grad_y * (grad_y > 0)", "ReLU"),
+    ("layers.py", "grad_y * self.positive", "1.0 * self.positive", "ReLU"),
     ("layers.py", "np.maximum(x, 0.0)", "np.abs(x)", "ReLU"),
+    ("layers.py", "np.maximum(x, 0.0)", "np.maximum(x, 0.01 * x)", "ReLU"),
     ("layers.py", "grad_y * self.y * (1.0 - self.y)", "grad_y * self.y", "Sigmoid"),
     ("layers.py", "grad_y * self.y * (1.0 - self.y)", "self.y * (1.0 - self.y)", "Sigmoid"),
     ("layers.py", "1.0 - self.y**2", "1.0 - self.y", "Tanh"),
+    ("layers.py", "grad_y * (1.0 - self.y**2)", "1.0 - self.y**2", "Tanh"),
     ("loss.py", "np.sum(self.difference**2) / len(scores)", "np.sum(self.difference**2)", "MSE"),
     ("loss.py", "2.0 * self.difference", "self.difference", "MSE"),
     ("loss.py", "self.difference = scores - targets", "self.difference = targets - scores", "MSE"),
     ("loss.py", "(self.p - self.targets) / len(self.p)", "self.p - self.targets", "CrossEntropy"),
     ("loss.py", "(self.p - self.targets)", "self.p", "CrossEntropy"),
+    ("loss.py", "(self.p - self.targets)", "(self.p + self.targets)", "CrossEntropy"),
     ("loss.py", "-np.sum(targets * log_p)", "np.sum(targets * log_p)", "CrossEntropy"),
     ("network.py", "for layer in reversed(self.layer_list)", "for layer in self.layer_list", "Network"),
     ("network.py", "for layer in self.layer_list", "for layer in self.layer_list[:-1]", "Network"),

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from collection import RIGHT, wrong
 
-from mlp.grading import Grader, exit_status, grade
+from mlp.grading import Grader, Limits, exit_status, grade
 
 ALL = bool(os.environ.get("MLP_GRADING_ALL"))
 
 
 @pytest.fixture(scope="module")
 def grader():
-    with Grader(isolated=ALL) as grader:
+    with Grader(Limits(seconds=60), isolated=ALL) as grader:
         yield grader
 
 
