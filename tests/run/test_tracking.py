@@ -43,14 +43,14 @@ def children(parent):
 def strike(self, solver, row):
     calls.append(1)
     if len(calls) == 3:
+        while self._answered < self._sent:  # wandb needs a while to start, and helpers that soon end
+            self._look()
+            time.sleep(0.01)
         process = os.getpid()
         for _ in range(int(depth)):
             while not children(process):
                 time.sleep(0.01)
             process = children(process)[0]
-        while self._answered < self._sent:  # wandb needs a while to start
-            self._look()
-            time.sleep(0.01)
         os.kill(process, int(number))
         tracking.PATIENCE = 2
         print("struck", process, flush=True)

@@ -74,10 +74,20 @@ def notebook(monkeypatch):
     """The outputs of a notebook's cell: lists of the contents that each had."""
     module, screen = ModuleType("IPython.display"), Display()
     module.display = screen.display
-    for name, value in {"ipykernel": ModuleType("ipykernel"), "IPython": ModuleType("IPython"),
-                        "IPython.display": module}.items():  # fmt: skip
+    package = ModuleType("IPython")
+    package.get_ipython = lambda: SimpleNamespace(kernel="that of a notebook")
+    for name, value in {"IPython": package, "IPython.display": module}.items():
         monkeypatch.setitem(sys.modules, name, value)
     return screen.shown
+
+
+def test_a_program_that_imports_the_kernel_is_no_notebook(fit, monkeypatch, capsys):
+    package = ModuleType("IPython")
+    package.get_ipython = lambda: None
+    for name, value in {"IPython": package, "ipykernel": ModuleType("ipykernel")}.items():
+        monkeypatch.setitem(sys.modules, name, value)
+    fit()
+    assert capsys.readouterr().out.count("epoch ") == 2
 
 
 def test_in_a_notebook_there_is_one_output(fit, notebook, capsys, monkeypatch):

@@ -58,7 +58,7 @@ def _number(value: Any, percent: bool = False) -> str:
 
 def choose_screen(total: int, step: int) -> Lines:
     """The screen that is there: a notebook, a terminal, or one where only lines make sense."""
-    if "ipykernel" in sys.modules:
+    if is_notebook():
         return Notebook(total)
     if sys.stderr is not None and sys.stderr.isatty():
         try:
@@ -68,6 +68,12 @@ def choose_screen(total: int, step: int) -> Lines:
 
             logging.getLogger("mlp").warning("there is no bar of progress without tqdm: pip install tqdm")
     return Lines()
+
+
+def is_notebook() -> bool:
+    """Whether this is the kernel of a notebook; a program may import the kernel's package and be none."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return hasattr(shell, "kernel")
 
 
 class Lines:
