@@ -19,24 +19,14 @@ from mlp.checks import InputError, check_unmasked
 from mlp.registry import Registry
 
 LOSSES: Registry[Loss] = Registry("loss")
-LOSSES.synonyms |= {
-    "cross_entropy": "CE",
-    "crossentropyloss": "CE",
-    "categorical_crossentropy": "CE",
-    "sparse_categorical_crossentropy": "CE",
-    "binary_crossentropy": "BCE",
-    "binarycrossentropyloss": "BCE",
-    "mean_squared_error": "MSE",
-    "mseloss": "MSE",
-    "mean_absolute_error": "MAE",
-    "maeloss": "MAE",
-    "hingeloss": "Hinge",
-    "huberloss": "Huber",
-}
 
 
-def register_loss(name: str) -> Callable[[type[Loss]], type[Loss]]:
-    """Class decorator that lets a configuration name this loss (upper and lower case are one)."""
+def register_loss(name: str, *synonyms: str) -> Callable[[type[Loss]], type[Loss]]:
+    """Class decorator that lets a configuration name this loss (upper and lower case are one).
+
+    ``synonyms`` are its names in other libraries, which are understood as well.
+    """
+    LOSSES.synonyms |= {synonym.lower(): name for synonym in synonyms}
     return LOSSES.register(name)
 
 

@@ -12,7 +12,7 @@ from mlp.functional import one_hot, sigmoid, softplus
 from mlp.losses.base import Loss, check_weights, register_loss
 
 
-@register_loss("BCE")
+@register_loss("BCE", "binary_crossentropy", "BinaryCrossEntropyLoss")
 class BinaryCrossEntropyLoss(Loss):
     """Binary cross-entropy l = - sum_k [c_k t_k log p_k + (1 - t_k) log(1 - p_k)],  p = sigmoid(scores),
 

@@ -85,7 +85,9 @@ def check_distributions(loss: Loss, targets: Array) -> Array:
     return targets
 
 
-@register_loss("CE")
+@register_loss(
+    "CE", "cross_entropy", "CrossEntropyLoss", "categorical_crossentropy", "sparse_categorical_crossentropy"
+)
 class CrossEntropyLoss(CategoricalLoss):
     """Cross-entropy of softmax(scores): l = - sum_k c_k q_k log p_k,  p_k = e^(s_k) / sum_j e^(s_j),
 

@@ -10,7 +10,7 @@ from mlp.functional import check_labels
 from mlp.losses.base import Loss, register_loss
 
 
-@register_loss("Hinge")
+@register_loss("Hinge", "HingeLoss")
 class HingeLoss(Loss):
     """Multi-class margin loss of the violations v_k = max(0, margin - s_y + s_k) for classes k ≠ y, in two kinds:
 

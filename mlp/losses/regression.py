@@ -40,7 +40,7 @@ class RegressionLoss(Loss):
         return bool((((t == 0) | (t == 1)).all(axis=-1) & (t.sum(axis=-1) == 1)).all())
 
 
-@register_loss("MSE")
+@register_loss("MSE", "mean_squared_error", "MSELoss")
 class MSELoss(RegressionLoss):
     """Squared error l = ½ sum_k (s_k - t_k)²; dL/ds = (s - t) / N for the mean over N samples.
 
@@ -57,7 +57,7 @@ class MSELoss(RegressionLoss):
         return (loss, 2 * d) if self.reduction == "element_mean" else (0.5 * loss, d)
 
 
-@register_loss("MAE")
+@register_loss("MAE", "mean_absolute_error", "MAELoss")
 class MAELoss(RegressionLoss):
     """Absolute error l = sum_k |s_k - t_k|; dL/ds = sign(s - t) / N for the mean over N samples, 0 where s = t.
 
@@ -74,7 +74,7 @@ class MAELoss(RegressionLoss):
         return np.abs(d).sum(axis=1), np.sign(d)
 
 
-@register_loss("Huber")
+@register_loss("Huber", "HuberLoss")
 class HuberLoss(RegressionLoss):
     """Huber's error l = sum_k rho(s_k - t_k): squared near 0, absolute far out, with delta between the two,
 
